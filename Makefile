@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# One Makefile for the tree: every folder has a build.mk that adds its targets
+# here.  Everything that is made goes to $(B).
+#
+#   make help	says what there is
+
+VERSION		:= 0.1
+SANITIZE	?=
+BUILD		?= build
+B		:= $(BUILD)$(if $(SANITIZE),/asan)
+
+CC		?= gcc
+PKG_CONFIG	?= pkg-config
+INSTALL_BIN	?= install
+CFLAGS		?= -O2 -g
+CFLAGS		+= -std=gnu11 -D_GNU_SOURCE -DNVMX_VERSION='"$(VERSION)"' \
+		   -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes \
+		   -Wshadow -Wformat=2 -Werror=implicit-function-declaration \
+		   -fno-strict-aliasing -I. -Ikmod/uapi -MMD -MP
+ifneq ($(SANITIZE),)
+CFLAGS		+= -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS		+= -fsanitize=$(SANITIZE)
+endif
+
+prefix		?= /usr
+DESTDIR		?=
+
+# Filled by the fragments: what `make all` builds, the install-* targets, and the
+# tests, each a phony target that prints TAP.
+ALL		:=
+INSTALL		:=
+CHECK		:=
+HELP		:=
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+include $(wildcard policy/build.mk daemon/build.mk client/build.mk units/build.mk man/build.mk \
+	kmod/build.mk tests/unit/build.mk tests/bus/build.mk tests/libvirt/build.mk \
+	tests/machine/build.mk)
+
+.PHONY: all install clean help
+
+all: $(ALL)
+
+install: $(INSTALL)
+
+clean:
+	rm -rf $(BUILD)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
