@@ -15,9 +15,6 @@
 
 #include <systemd/sd-event.h>
 
-/* The element of a domain's <metadata> that is ours. */
-#define LIBVIRT_POLICY_NS	"urn:nvmx:domain-policy:1"
-
 /* Owns the thread, the connection and the queues both ways. */
 struct libvirt;
 
@@ -63,8 +60,8 @@ int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 
 /*
  * Asks for one domain; the answer comes by on_domain.  While there is no
- * connection there is none: the report after connecting stands in for it, so a
- * uuid that is unknown then is simply not mentioned.
+ * connection there is none: ask again after on_state(true) for what is still not
+ * known then.
  *
  * -EINVAL: @uuid is not one.
  */

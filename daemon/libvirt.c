@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The main thread's half of the libvirt side: starts and stops the thread, hands
+ * it lookups, and turns its messages into callbacks.  See libvirt.h for what it
+ * does and libvirt-internal.h for who owns what.
+ */
+#include "daemon/libvirt-internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-id128.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "policy/util.h"
+
+/* How long libvirt_free() waits for a libvirtd that does not answer. */
+#define STOP_SECONDS	5
+
+struct message *libvirt_message_free(struct message *m)
+{
+	if (!m)
+		return NULL;
+	free((char *)m->info.name);
+	free((char *)m->info.metadata);
+	free((char *)m->info.error_text);
+	free(m);
+	return NULL;
+}
+
+struct request *libvirt_request_free(struct request *r)
+{
+	if (!r)
+		return NULL;
+	free(r->name);
+	free(r);
+	return NULL;
+}
+
+/* An eventfd's write fails only when its counter is full: then it is readable. */
+static void kick(int fd)
+{
+	ssize_t n;
+
+	n = write(fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	(void)n;
+}
+
+void libvirt_post(struct libvirt *l, struct message *m)
+{
+	pthread_mutex_lock(&l->mutex);
+	m->next = NULL;
+	*l->messages_end = m;
+	l->messages_end = &m->next;
+	pthread_mutex_unlock(&l->mutex);
+
+	kick(l->main_fd);
+}
+
+static int on_messages(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct libvirt *l = userdata;
+	struct message *list, *m;
+	uint64_t count;
+	ssize_t n;
+
+	n = read(fd, &count, sizeof(count));
+	(void)n;
+
+	pthread_mutex_lock(&l->mutex);
+	list = l->messages;
+	l->messages = NULL;
+	l->messages_end = &l->messages;
+	pthread_mutex_unlock(&l->mutex);
+
+	while ((m = list)) {
+		list = m->next;
+		if (m->type == MESSAGE_STATE)
+			l->on_state(m->connected, l->userdata);
+		else
+			l->on_domain(&m->info, l->userdata);
+		libvirt_message_free(m);
+	}
+
+	return 0;
+}
+
+static void libvirt_destroy(struct libvirt *l)
+{
+	struct message *m;
+	struct request *r;
+
+	while ((m = l->messages)) {
+		l->messages = m->next;
+		libvirt_message_free(m);
+	}
+	while ((r = l->lookups)) {
+		l->lookups = r->next;
+		libvirt_request_free(r);
+	}
+	sd_event_source_disable_unref(l->source);
+	if (l->main_fd >= 0)
+		close(l->main_fd);
+	if (l->thread_fd >= 0)
+		close(l->thread_fd);
+	pthread_mutex_destroy(&l->mutex);
+	free(l->uri);
+	free(l);
+}
+
+/* Signals are the main thread's: sd-event reads them from a signalfd. */
+static int start_thread(struct libvirt *l)
+{
+	sigset_t all, saved;
+	int r;
+
+	sigfillset(&all);
+	r = pthread_sigmask(SIG_SETMASK, &all, &saved);
+	if (r)
+		return -r;
+	r = pthread_create(&l->thread, NULL, libvirt_thread_main, l);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+
+	return -r;
+}
+
+int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
+		libvirt_domain_t on_domain, libvirt_state_t on_state, void *userdata)
+{
+	struct libvirt *l;
+	int r;
+
+	r = libvirt_thread_init();
+	if (r < 0)
+		return r;
+
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+
+	l->on_domain = on_domain;
+	l->on_state = on_state;
+	l->userdata = userdata;
+	pthread_mutex_init(&l->mutex, NULL);
+	l->messages_end = &l->messages;
+	l->lookups_end = &l->lookups;
+	l->todo_end = &l->todo;
+	l->main_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->thread_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->main_fd < 0 || l->thread_fd < 0) {
+		r = -errno;
+		goto fail;
+	}
+	l->uri = strdup(uri);
+	if (!l->uri) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	r = sd_event_add_io(event, &l->source, l->main_fd, EPOLLIN, on_messages, l);
+	if (r < 0)
+		goto fail;
+	(void)sd_event_source_set_description(l->source, "libvirt");
+	r = start_thread(l);
+	if (r < 0)
+		goto fail;
+
+	*ret = l;
+	return 0;
+
+fail:
+	libvirt_destroy(l);
+	return r;
+}
+
+int libvirt_lookup(struct libvirt *l, const char *uuid)
+{
+	struct request *q;
+	sd_id128_t id;
+	int r;
+
+	r = sd_id128_from_string(uuid, &id);
+	if (r < 0)
+		return -EINVAL;
+
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	q->type = REQUEST_LOOKUP;
+	sd_id128_to_uuid_string(id, q->uuid);
+
+	pthread_mutex_lock(&l->mutex);
+	*l->lookups_end = q;
+	l->lookups_end = &q->next;
+	pthread_mutex_unlock(&l->mutex);
+
+	kick(l->thread_fd);
+	return 0;
+}
+
+struct libvirt *libvirt_free(struct libvirt *l)
+{
+	struct timespec until;
+	int r;
+
+	if (!l)
+		return NULL;
+
+	pthread_mutex_lock(&l->mutex);
+	l->stop = true;
+	pthread_mutex_unlock(&l->mutex);
+	kick(l->thread_fd);
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_SECONDS;
+	r = pthread_timedjoin_np(l->thread, NULL, &until);
+	if (r) {
+		/*
+		 * It sits in a call that libvirtd does not answer.  What it uses is
+		 * left to it; the process is about to end.
+		 */
+		fprintf(stderr, SD_WARNING "libvirt does not answer, not waiting for it any longer\n");
+		sd_event_source_disable_unref(l->source);
+		l->source = NULL;
+		pthread_detach(l->thread);
+		return NULL;
+	}
+
+	libvirt_destroy(l);
+	return NULL;
+}
