@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /proc/PID/stat and /proc/PID/cmdline.  Owns nothing; reads files that may
+ * vanish, or become another process's, at any moment.
+ */
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "daemon/proc.h"
+#include "policy/util.h"
+
+/* More than QEMU's longest command line; a -uuid beyond it is not found. */
+#define CMDLINE_MAX	(1024 * 1024)
+
+/* The whole file with a NUL behind it. */
+static int read_proc(pid_t pid, const char *name, char **ret, size_t *ret_size)
+{
+	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *data = NULL;
+	size_t size = 0, room = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+
+	for (;;) {
+		ssize_t k;
+
+		if (room - size < 4096) {
+			char *p = realloc(data, room + 16384);
+
+			if (!p)
+				return -ENOMEM;
+			data = p;
+			room += 16384;
+		}
+
+		k = read(fd, data + size, room - size - 1);
+		if (k < 0)
+			return -errno;
+		if (k == 0)
+			break;
+		size += k;
+		if (size >= CMDLINE_MAX)
+			break;
+	}
+
+	data[size] = 0;
+	*ret = steal_ptr(data);
+	*ret_size = size;
+	return 0;
+}
+
+/*
+ * pid (comm) state ppid ... starttime: comm may hold blanks, brackets and
+ * newlines, so it ends at the last bracket, and fields are counted from there.
+ */
+int proc_parse_stat(const char *stat, char **ret_comm, uint64_t *ret_start_time)
+{
+	const char *open = strchr(stat, '('), *close = strrchr(stat, ')'), *p;
+	uint64_t start_time;
+	char *comm;
+
+	if (!open || !close || close < open)
+		return -EBADMSG;
+
+	/* Behind the bracket comes field 3; walk to the blank before field 22. */
+	p = close + 1;
+	for (int field = 3; field < 22; field++) {
+		if (*p != ' ')
+			return -EBADMSG;
+		p = strchr(p + 1, ' ');
+		if (!p)
+			return -EBADMSG;
+	}
+	if (sscanf(p, " %" SCNu64, &start_time) != 1)
+		return -EBADMSG;
+
+	comm = strndup(open + 1, close - open - 1);
+	if (!comm)
+		return -ENOMEM;
+
+	*ret_comm = comm;
+	*ret_start_time = start_time;
+	return 0;
+}
+
+/* 8-4-4-4-12 hexadecimal digits, as QEMU and libvirt write it. */
+static bool copy_uuid(const char *s, char ret_uuid[PROC_UUID_LEN])
+{
+	char uuid[PROC_UUID_LEN];
+	size_t i;
+
+	for (i = 0; s[i]; i++) {
+		if (i >= PROC_UUID_LEN - 1)
+			return false;
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (s[i] != '-')
+				return false;
+		} else if (!isxdigit((unsigned char)s[i])) {
+			return false;
+		}
+		uuid[i] = tolower((unsigned char)s[i]);
+	}
+	if (i != PROC_UUID_LEN - 1)
+		return false;
+
+	uuid[i] = 0;
+	memcpy(ret_uuid, uuid, PROC_UUID_LEN);
+	return true;
+}
+
+/*
+ * "-uuid X", "--uuid X", "-uuid=X".  The last one counts, as for QEMU.  Other
+ * options' arguments are not told apart from options: nothing but a uuid passes.
+ */
+int proc_parse_uuid(const char *cmdline, size_t size, char ret_uuid[PROC_UUID_LEN])
+{
+	const char *end = cmdline + size, *p, *next;
+	int found = 0;
+
+	ret_uuid[0] = 0;
+	for (p = cmdline; p < end; p = next) {
+		const char *option = p;
+
+		next = p + strlen(p) + 1;
+		if (*option != '-')
+			continue;
+		option += option[1] == '-' ? 2 : 1;
+
+		if (streq(option, "uuid")) {
+			if (next < end && copy_uuid(next, ret_uuid))
+				found = 1;
+		} else if (strncmp(option, "uuid=", 5) == 0) {
+			if (copy_uuid(option + 5, ret_uuid))
+				found = 1;
+		}
+	}
+
+	return found;
+}
+
+static int read_start_time(pid_t pid, char **ret_comm, uint64_t *ret_start_time)
+{
+	_cleanup_free_ char *stat = NULL;
+	size_t size;
+	int r;
+
+	r = read_proc(pid, "stat", &stat, &size);
+	if (r < 0)
+		return r;
+
+	return proc_parse_stat(stat, ret_comm, ret_start_time);
+}
+
+int proc_identify(pid_t pid, uint64_t start_time, char **ret_comm, char ret_uuid[PROC_UUID_LEN])
+{
+	_cleanup_free_ char *comm = NULL, *again = NULL, *cmdline = NULL;
+	char uuid[PROC_UUID_LEN] = "";
+	uint64_t t;
+	size_t size;
+	int r;
+
+	if (pid <= 0)
+		return -ESRCH;
+
+	r = read_start_time(pid, &comm, &t);
+	if (r < 0)
+		return r;
+	if (t != start_time)
+		return -ESRCH;
+
+	r = read_proc(pid, "cmdline", &cmdline, &size);
+	if (r < 0)
+		return r;
+	proc_parse_uuid(cmdline, size, uuid);
+
+	/* The pid may have changed hands between the two files. */
+	r = read_start_time(pid, &again, &t);
+	if (r < 0)
+		return r;
+	if (t != start_time)
+		return -ESRCH;
+
+	*ret_comm = steal_ptr(comm);
+	memcpy(ret_uuid, uuid, PROC_UUID_LEN);
+	return 0;
+}
