@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Sourced by what starts machines (run, shell, demo/run): everything about bochs.
+# A machine is a directory of its own, so that any number can run at a time.
+
+machine_dir=
+machine_pid=
+
+# machine_new BUILD: makes the machine's directory; it goes when the shell exits.
+machine_new() {
+	machine_dir=$(mktemp -d "$1/run.XXXXXX")
+	trap machine_end EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# Debian builds bochs with its debugger: it has to be told to continue, and it must not
+# find a terminal.  Of its displays only rfb needs neither; it takes the first free
+# port and, with timeout=0, waits for nobody.
+# machine_config CPUS MEMORY_MIB IPS COM1 [DISK]
+machine_config() {
+	local cpus=$1 memory=$2 ips=$3 com1=$4 disk=${5:-}
+
+	echo c >"$machine_dir/continue"
+	cat >"$machine_dir/bochsrc" <<-RC
+	plugin_ctrl: unmapped=true
+	cpu: model=corei7_haswell_4770, count=$cpus, ips=$ips, reset_on_triple_fault=0, ignore_bad_msrs=1
+	memory: guest=$memory, host=$memory
+	romimage: file=/usr/share/bochs/BIOS-bochs-latest
+	vgaromimage: file=/usr/share/vgabios/vgabios.bin
+	optromimage1: file=$machine_dir/boot.rom, address=0xd0000
+	ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+	ata0-master: type=disk, path=$machine_dir/boot.img, mode=flat
+	${disk:+ata0-slave: type=disk, path=$disk, mode=flat}
+	boot: disk
+	com1: enabled=1, $com1
+	log: $machine_dir/bochs.log
+	panic: action=fatal
+	error: action=report
+	info: action=ignore
+	debug: action=ignore
+	clock: sync=none, time0=$(date +%s)
+	display_library: rfb, options="timeout=0"
+	RC
+}
+
+# machine_start TIMEOUT_S: in the background; machine_pid is what to wait for.
+machine_start() {
+	timeout -k 5 "$1" bochs -q -f "$machine_dir/bochsrc" -rc "$machine_dir/continue" \
+		</dev/null >"$machine_dir/bochs.out" 2>&1 &
+	machine_pid=$!
+}
+
+machine_end() {
+	if [ -n "$machine_pid" ]; then
+		kill "$machine_pid" 2>/dev/null || true
+		wait "$machine_pid" 2>/dev/null || true
+	fi
+	if [ -n "${MACHINE_KEEP:-}" ]; then
+		echo "# the machine's files are in $machine_dir" >&2
+	else
+		rm -rf "$machine_dir"
+	fi
+}
