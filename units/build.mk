@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Units, rules and configuration: nothing to make, each file goes where Debian 12
+# looks for it.
+
+INSTALL += install-units
+
+UNIT_FILES := \
+	units/nvmxd.service:/lib/systemd/system/nvmxd.service \
+	units/60-nvmx.rules:/lib/udev/rules.d/60-nvmx.rules \
+	units/modprobe.conf:/lib/modprobe.d/nvmx.conf \
+	units/sysusers.conf:/usr/lib/sysusers.d/nvmx.conf \
+	units/org.nvmx1.conf:/usr/share/dbus-1/system.d/org.nvmx1.conf \
+	units/org.nvmx1.service:/usr/share/dbus-1/system-services/org.nvmx1.service \
+	units/org.nvmx1.policy:/usr/share/polkit-1/actions/org.nvmx1.policy
+
+.PHONY: install-units
+install-units:
+	$(foreach f,$(UNIT_FILES),$(INSTALL_BIN) -D -m 644 \
+		$(firstword $(subst :, ,$f)) $(DESTDIR)$(lastword $(subst :, ,$f)) &&) true
