@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "policy/policy.h"
 #include "policy/util.h"
 
@@ -82,7 +82,7 @@ static void todo_add_domain(struct libvirt *l, virDomainPtr dom, int type)
 	if (q)
 		q->name = strdup(virDomainGetName(dom));
 	if (!q || !q->name || virDomainGetUUIDString(dom, q->uuid) < 0) {
-		fprintf(stderr, SD_ERR "An event of domain '%s' is lost: %s\n",
+		log_error("An event of domain '%s' is lost: %s",
 			virDomainGetName(dom), q && q->name ? last_error_message() : "no memory");
 		libvirt_request_free(q);
 		return;
@@ -112,7 +112,7 @@ static void post_state(struct libvirt *l, bool connected)
 
 	m = calloc(1, sizeof(*m));
 	if (!m) {
-		fprintf(stderr, SD_ERR "The state of libvirt is lost: no memory\n");
+		log_error("The state of libvirt is lost: no memory");
 		return;
 	}
 	m->type = MESSAGE_STATE;
@@ -128,7 +128,7 @@ static struct message *message_new_domain(const char *uuid, const char *name)
 	if (m && name)
 		m->info.name = strdup(name);
 	if (!m || (name && !m->info.name)) {
-		fprintf(stderr, SD_ERR "What libvirt says of domain %s is lost: no memory\n", uuid);
+		log_error("What libvirt says of domain %s is lost: no memory", uuid);
 		return libvirt_message_free(m);
 	}
 	m->type = MESSAGE_DOMAIN;
@@ -217,7 +217,7 @@ static void do_request(struct libvirt *l, const struct request *q)
 	} else if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
 		post_absent(l, q);
 	} else if (!l->closed && virConnectIsAlive(l->conn) == 1) {
-		fprintf(stderr, SD_ERR "Cannot look domain %s up in libvirt: %s\n",
+		log_error("Cannot look domain %s up in libvirt: %s",
 			q->uuid, last_error_message());
 	}
 }
@@ -405,7 +405,7 @@ static void try_later(struct libvirt *l)
 
 	/* Once for each reason, not once for each try. */
 	if (!l->last_error || !streq(l->last_error, message)) {
-		fprintf(stderr, SD_NOTICE "Not connected to libvirt at %s, will go on trying: %s\n",
+		log_notice("Not connected to libvirt at %s, will go on trying: %s",
 			l->uri, message);
 		free(l->last_error);
 		l->last_error = strdup(message);
@@ -445,12 +445,12 @@ static void try_connect(struct libvirt *l)
 	l->retry_ms = RETRY_MIN_MS;
 	free(l->last_error);
 	l->last_error = NULL;
-	fprintf(stderr, SD_INFO "Connected to libvirt at %s\n", l->uri);
+	log_info("Connected to libvirt at %s", l->uri);
 }
 
 static void on_lost(struct libvirt *l)
 {
-	fprintf(stderr, SD_NOTICE "The connection to libvirt is lost, will connect again\n");
+	log_notice("The connection to libvirt is lost, will connect again");
 	drop_connection(l);
 	post_state(l, false);
 	watch_socket_dir(l);
@@ -466,7 +466,7 @@ static void init_once(void)
 {
 	virSetErrorFunc(NULL, on_error);
 	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
-		fprintf(stderr, SD_ERR "Cannot use libvirt: %s\n", last_error_message());
+		log_error("Cannot use libvirt: %s", last_error_message());
 		once_result = -EIO;
 	}
 }
@@ -551,14 +551,14 @@ void *libvirt_thread_main(void *userdata)
 	l->retry_timer = virEventAddTimeout(0, on_retry, l, NULL);
 	l->wake_watch = virEventAddHandle(l->thread_fd, VIR_EVENT_HANDLE_READABLE, on_wake, l, NULL);
 	if (l->retry_timer < 0 || l->wake_watch < 0) {
-		fprintf(stderr, SD_ERR "Cannot use libvirt: %s\n", last_error_message());
+		log_error("Cannot use libvirt: %s", last_error_message());
 		thread_stop(l);
 		return NULL;
 	}
 
 	while (!stopping(l)) {
 		if (virEventRunDefaultImpl() < 0) {
-			fprintf(stderr, SD_ERR "libvirt's event loop failed: %s\n",
+			log_error("libvirt's event loop failed: %s",
 				last_error_message());
 			break;
 		}

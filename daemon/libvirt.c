@@ -14,11 +14,11 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "policy/util.h"
 
 /* How long libvirt_free() waits for a libvirtd that does not answer. */
@@ -225,7 +225,7 @@ struct libvirt *libvirt_free(struct libvirt *l)
 		 * It sits in a call that libvirtd does not answer.  What it uses is
 		 * left to it; the process is about to end.
 		 */
-		fprintf(stderr, SD_WARNING "libvirt does not answer, not waiting for it any longer\n");
+		log_warning("libvirt does not answer, not waiting for it any longer");
 		sd_event_source_disable_unref(l->source);
 		l->source = NULL;
 		pthread_detach(l->thread);
