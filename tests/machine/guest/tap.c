@@ -10,7 +10,7 @@
 
 #define MAX_NOTES 12
 
-static unsigned int failures, checks;
+static unsigned int tests, failures, checks;
 
 static void line(const char *prefix, const char *format, va_list ap)
 {
@@ -21,12 +21,26 @@ static void line(const char *prefix, const char *format, va_list ap)
 	fflush(stdout);
 }
 
+static void verdict(bool good, const char *format, va_list ap)
+{
+	char prefix[40];
+
+	snprintf(prefix, sizeof(prefix), "%sok %u - ", good ? "" : "not ", ++tests);
+	line(prefix, format, ap);
+}
+
+int done_testing(void)
+{
+	printf("1..%u\n", tests);
+	return 0;
+}
+
 bool ok(bool cond, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	line(cond ? "ok - " : "not ok - ", format, ap);
+	verdict(cond, format, ap);
 	va_end(ap);
 	return cond;
 }
@@ -36,7 +50,7 @@ bool is(unsigned long long got, unsigned long long want, const char *format, ...
 	va_list ap;
 
 	va_start(ap, format);
-	line(got == want ? "ok - " : "not ok - ", format, ap);
+	verdict(got == want, format, ap);
 	va_end(ap);
 	if (got != want)
 		note("  got %lld (%#llx), want %lld (%#llx)", got, got, want, want);
@@ -107,7 +121,7 @@ bool test_end(const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	line(good ? "ok - " : "not ok - ", format, ap);
+	verdict(good, format, ap);
 	va_end(ap);
 	if (!good)
 		note("  %u of %u checks failed", failures, checks);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * TAP without numbers: several programs make up one scenario, which numbers
- * the lines and prints the plan (scenarios/).  A program that cannot go on
- * says why with bail() and ends with a status that the scenario takes for a failure.
+ * TAP. A program ends with `return done_testing();`, which prints the plan; one that
+ * cannot go on says why with bail(), and ends without a plan and with status 2.
  */
 #ifndef TAP_H
 #define TAP_H
@@ -15,6 +14,9 @@ bool ok(bool cond, const char *format, ...) __attribute__((format(printf, 2, 3))
 /* One test: got == want, both shown if not. */
 bool is(unsigned long long got, unsigned long long want, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Prints the plan; the exit status of the program, 0 even if tests failed. */
+int done_testing(void);
 
 /* A comment. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Programs that run in the small machine: each source in GUEST_TESTS becomes one
+# static program build/machine/guest/NAME, which carries the bare-metal L1 (l1*, l2*)
+# inside.  `make machine-guest` builds them all.
+
+GUEST		:= tests/machine/guest
+GUEST_B		:= $(B)/machine/guest
+GUEST_TESTS	:= l1-self
+GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
+GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev tap l1-image)
+
+# No FPU state, no red zone under interrupts, absolute addresses.
+L1_CFLAGS	:= -std=gnu11 -O2 -g -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+		   -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-pic -fno-pie \
+		   -mcmodel=small -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP
+
+.PHONY: machine-guest
+machine-guest: $(GUEST_PROGRAMS)
+
+$(GUEST_B)/l1/%.o: $(GUEST)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(L1_CFLAGS) -c -o $@ $<
+
+$(GUEST_B)/l1/%.o: $(GUEST)/%.S
+	@mkdir -p $(@D)
+	$(CC) $(L1_CFLAGS) -c -o $@ $<
+
+$(GUEST_B)/l1/l1.elf: $(GUEST)/l1.lds $(patsubst %,$(GUEST_B)/l1/%.o,l1-entry l1 l2)
+	$(LD) -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $< -o $@ $(filter %.o,$^)
+
+$(GUEST_B)/l1/l1.bin: $(GUEST_B)/l1/l1.elf
+	objcopy -O binary $< $@
+
+$(GUEST_B)/l1-image.o: $(GUEST)/l1-image.S $(GUEST_B)/l1/l1.bin
+	$(CC) -DL1_BIN='"$(GUEST_B)/l1/l1.bin"' -c -o $@ $<
+
+$(GUEST_B)/%.o: $(GUEST)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -pthread -c -o $@ $<
+
+$(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^

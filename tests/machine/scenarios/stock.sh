@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The test of the tests: on the distribution's own modules the bare-metal L1 works as on
+# an Intel processor, so what fails elsewhere is ours.
+. /lib.sh
+
+load_stock_modules; ok "the distribution's modules load"
+run /tests/l1-self
+unload_modules; ok "and unload"
+done_testing
