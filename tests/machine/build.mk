@@ -34,15 +34,7 @@ $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 
 # ---- the small machine ---------------------------------------------------------
 
-# Test programs: one source, one static program, but for files with a header of
-# the same name, which are linked into all.
-GUEST_HELPERS	:= $(patsubst %.h,%.c,$(wildcard $(patsubst %.c,%.h,$(wildcard $(TM)/guest/*.c))))
-GUEST_TESTS	:= $(filter-out $(GUEST_HELPERS),$(wildcard $(TM)/guest/*.c))
-GUEST_PROGRAMS	:= $(GUEST_TESTS:$(TM)/guest/%.c=$(BM)/guest/%)
-
-$(BM)/guest/%: $(TM)/guest/%.c $(GUEST_HELPERS) $(wildcard $(TM)/guest/*.h $(TM)/guest/*.S) kmod/uapi/linux/nvmx.h
-	@mkdir -p $(@D)
-	$(CC) $(MACHINE_CFLAGS) -I$(TM)/guest -static -o $@ $< $(GUEST_HELPERS) $(wildcard $(TM)/guest/*.S)
+# Test programs: GUEST_PROGRAMS, from guest/build.mk.
 
 SCENARIOS	:= $(wildcard $(TM)/scenarios/*.sh)
 SMALL_MODULES	:= $(addprefix $(B)/kmod/,kvm.ko kvm-intel.ko)
