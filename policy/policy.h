@@ -222,6 +222,7 @@ struct metadata {
  * metadata_resolve().
  */
 int metadata_parse(const char *xml, struct metadata **ret, char **ret_error);
+/* As virDomainSetMetadata() wants it: the prefix and namespace are its other arguments. */
 int metadata_format(const struct metadata *m, char **ret);
 struct metadata *metadata_free(struct metadata *m);	/* NULL */
 bool metadata_equal(const struct metadata *a, const struct metadata *b); /* NULLs allowed */

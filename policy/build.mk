@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The policy library, linked statically into the daemon, the client and the
+# tests, and the policy files.
+
+CFLAGS_policy	:= $(shell $(PKG_CONFIG) --cflags json-c libxml-2.0)
+LIBS_policy	:= $(shell $(PKG_CONFIG) --libs json-c libxml-2.0)
+
+POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
+POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o names.o field.o assignment.o json-place.o \
+			policy.o policy-set.o metadata.o)
+
+ALL		+= $(POLICY_LIB)
+INSTALL		+= install-policy
+
+$(POLICY_LIB): $(POLICY_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+.PHONY: install-policy
+install-policy:
+	$(INSTALL_BIN) -d $(DESTDIR)$(prefix)/share/nvmx/policy.d
+	$(INSTALL_BIN) -m 644 policy/*.json $(DESTDIR)$(prefix)/share/nvmx/policy.d
+	$(INSTALL_BIN) -m 644 policy/schema/nvmx-policy.schema.json $(DESTDIR)$(prefix)/share/nvmx

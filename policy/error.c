@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Errors of the policy library: a negative errno and one sentence, which the
+ * caller owns.
+ */
+#include <stdarg.h>
+
+#include "policy/policy.h"
+
+int error_set(char **ret_error, int r, const char *format, ...)
+{
+	char *s = NULL;
+	va_list ap;
+
+	if (!ret_error)
+		return r;
+
+	va_start(ap, format);
+	if (vasprintf(&s, format, ap) < 0)
+		s = NULL;
+	va_end(ap);
+
+	*ret_error = s;
+	return r;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's field table, and the groups of fields that changes may name.
+ * Owns nothing: the table is the caller's.
+ */
+#include <strings.h>
+
+#include "policy/internal.h"
+
+static const char *const group_names[] = { "ar-bytes", "exit-information" };
+
+int field_find(const struct field_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->n; i++)
+		if (streq(table->fields[i].name, name))
+			return i;
+	return -ENXIO;
+}
+
+int field_find_encoding(const struct field_table *table, uint32_t encoding)
+{
+	size_t low = 0, high = table->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		uint32_t e = table->fields[middle].encoding;
+
+		if (e == encoding)
+			return middle;
+		if (e < encoding)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return -ENXIO;
+}
+
+bool field_allows(const struct nvmx_field *field, unsigned int shadow_class)
+{
+	if (shadow_class >= NVMX_NR_CLASSES)
+		return false;
+	/* The stock class holds by definition: the kernel runs with it. */
+	return shadow_class == NVMX_CLASS_INTERCEPT || shadow_class == field->stock_class ||
+	       (field->allowed_classes & (1U << shadow_class));
+}
+
+const char *field_group_name(size_t i)
+{
+	return i < ARRAY_SIZE(group_names) ? group_names[i] : NULL;
+}
+
+bool field_is_group(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(group_names); i++)
+		if (streq(group_names[i], name))
+			return true;
+	return false;
+}
+
+int field_lookup(const struct field_table *table, const char *place, const char *name,
+		 char **ret_error)
+{
+	int i;
+
+	i = field_find(table, name);
+	if (i >= 0)
+		return i;
+
+	for (size_t j = 0; j < table->n; j++)
+		if (strcasecmp(table->fields[j].name, name) == 0)
+			return error_set(ret_error, -ENXIO, "%sThere is no field \"%.64s\"; "
+					 "did you mean %s?", place, name, table->fields[j].name);
+
+	return error_set(ret_error, -ENXIO, "%sThis kernel has no field \"%.64s\"; "
+			 "\"nvmxctl fields\" lists those it has.", place, name);
+}
+
+int field_check_class(const struct nvmx_field *field, const char *place,
+		      unsigned int shadow_class, char **ret_error)
+{
+	bool ro, rw;
+
+	if (field_allows(field, shadow_class))
+		return 0;
+
+	ro = field_allows(field, NVMX_CLASS_READ_ONLY);
+	rw = field_allows(field, NVMX_CLASS_READ_WRITE);
+	return error_set(ret_error, -EOPNOTSUPP,
+			 "%s%s cannot be %s on this kernel and processor; it can %s.",
+			 place, field->name, class_to_string(shadow_class) ?: "of that class",
+			 ro ? "be intercept or read-only" :
+			 rw ? "be intercept or read-write" : "only be intercept");
+}

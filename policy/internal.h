@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the policy library share with each other, and with nobody
+ * else.
+ */
+#ifndef NVMX_POLICY_INTERNAL_H
+#define NVMX_POLICY_INTERNAL_H
+
+#include "policy/policy.h"
+
+/*
+ * place: what a sentence starts with so that people find the spot, such as
+ * "/etc/nvmx/policy.d/x.json:7: .fields.HOST_RSP: "; "" if there is no such thing.
+ */
+int class_parse(const char *place, const char *s, unsigned int *ret, char **ret_error);
+int vmwrite_any_parse(const char *place, const char *s, int *ret, char **ret_error);
+int field_lookup(const struct field_table *table, const char *place, const char *name,
+		 char **ret_error);
+int field_check_class(const struct nvmx_field *field, const char *place,
+		      unsigned int shadow_class, char **ret_error);
+
+/* A read-write exit-information field does not go with hide. */
+int assignment_check_hide(const struct assignment *a, const char *place, char **ret_error);
+
+/* Takes the string over; frees it on failure. */
+int policy_fields_add(struct policy_field **fields, size_t *n, char *name,
+		      unsigned int shadow_class, unsigned int line);
+void policy_fields_free(struct policy_field *fields, size_t n);
+
+#endif /* NVMX_POLICY_INTERNAL_H */

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * All policy files together: directories that override each other by file name,
+ * names, matches, and what a chain of policies comes to on this kernel.
+ * A set owns its policies.
+ */
+#include <dirent.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+#include "policy/internal.h"
+
+/* The longest chain of policies that extend each other. */
+#define CHAIN_MAX	32
+
+struct file {
+	char *name;
+	char *path;
+};
+
+/* A file that could not be used, for those who ask for its policy. */
+struct broken {
+	char *name;		/* of the file, without .json */
+	char *sentence;
+};
+
+struct policy_set {
+	struct policy **policies;
+	size_t n;
+	struct broken *broken;
+	size_t n_broken;
+};
+
+struct loader {
+	struct policy_set *set;
+	struct file *files;
+	size_t n_files;
+	policy_set_error_t on_error;
+	void *userdata;
+};
+
+const char *const policy_set_default_dirs[] = {
+	"/usr/share/nvmx/policy.d",
+	"/run/nvmx/policy.d",
+	"/etc/nvmx/policy.d",
+	NULL
+};
+
+static void report(const struct loader *l, const char *sentence)
+{
+	if (l->on_error)
+		l->on_error(sentence ?: "Out of memory.", l->userdata);
+}
+
+static int add_file(struct loader *l, const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	struct file *files;
+	size_t i;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	for (i = 0; i < l->n_files; i++)
+		if (streq(l->files[i].name, name)) {
+			free(l->files[i].path);
+			l->files[i].path = steal_ptr(path);
+			return 0;
+		}
+
+	files = reallocarray(l->files, l->n_files + 1, sizeof(*files));
+	if (!files)
+		return -ENOMEM;
+	l->files = files;
+	files[i].name = strdup(name);
+	if (!files[i].name)
+		return -ENOMEM;
+	files[i].path = steal_ptr(path);
+	l->n_files++;
+	return 0;
+}
+
+static int add_dir(struct loader *l, const char *dir)
+{
+	_cleanup_free_ char *sentence = NULL;
+	struct dirent *e;
+	int r = 0;
+	DIR *d;
+
+	d = opendir(dir);
+	if (!d) {
+		if (errno == ENOENT)
+			return 0;
+		error_set(&sentence, 0, "%s: The directory cannot be read: %m.", dir);
+		report(l, sentence);
+		return 0;
+	}
+	while (r == 0 && (e = readdir(d))) {
+		size_t n = strlen(e->d_name);
+
+		if (e->d_name[0] != '.' && n > 5 && streq(e->d_name + n - 5, ".json"))
+			r = add_file(l, dir, e->d_name);
+	}
+	closedir(d);
+	return r;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+/* Takes the policy over. */
+static int add_policy(struct policy_set *set, struct policy *policy)
+{
+	_cleanup_policy_ struct policy *p = policy;
+	struct policy **policies;
+
+	policies = reallocarray(set->policies, set->n + 1, sizeof(*policies));
+	if (!policies)
+		return -ENOMEM;
+	set->policies = policies;
+	set->policies[set->n++] = steal_ptr(p);
+	return 0;
+}
+
+/* Takes the sentence over. */
+static int add_broken(struct loader *l, const struct file *f, char *sentence)
+{
+	_cleanup_free_ char *s = sentence, *name = NULL;
+	struct policy_set *set = l->set;
+	struct broken *broken;
+
+	report(l, s);
+	name = strndup(f->name, strlen(f->name) - 5);
+	broken = reallocarray(set->broken, set->n_broken + 1, sizeof(*broken));
+	if (broken)
+		set->broken = broken;
+	if (!name || !broken || !s)
+		return -ENOMEM;
+	broken[set->n_broken++] = (struct broken) { steal_ptr(name), steal_ptr(s) };
+	return 0;
+}
+
+static const struct policy *find(const struct policy_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (streq(set->policies[i]->name, name))
+			return set->policies[i];
+	return NULL;
+}
+
+static int load_file(struct loader *l, const struct file *f)
+{
+	_cleanup_policy_ struct policy *p = NULL;
+	const struct policy *other;
+	char *sentence = NULL;
+	struct stat st;
+	int r;
+
+	if (stat(f->path, &st) >= 0) {
+		if (S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0))
+			return 0;
+		if (!S_ISREG(st.st_mode)) {
+			error_set(&sentence, 0, "%s: This is not a regular file.", f->path);
+			return add_broken(l, f, sentence);
+		}
+	}
+
+	r = policy_read(f->path, &p, &sentence);
+	if (r < 0)
+		return add_broken(l, f, sentence);
+
+	other = find(l->set, p->name);
+	if (other) {
+		error_set(&sentence, 0, "%s: There is a policy %s already, in %s; rename one.",
+			  f->path, p->name, other->path);
+		return add_broken(l, f, sentence);
+	}
+	return add_policy(l->set, steal_ptr(p));
+}
+
+static int add_builtin(struct policy_set *set)
+{
+	_cleanup_policy_ struct policy *p = NULL;
+
+	if (find(set, POLICY_DEFAULT))
+		return 0;
+
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->vmwrite_any_field = -1;
+	p->name = strdup(POLICY_DEFAULT);
+	p->description = strdup("The kernel's own list");
+	p->extends = strdup(POLICY_EXTENDS_KERNEL);
+	p->path = strdup("");
+	if (!p->name || !p->description || !p->extends || !p->path)
+		return -ENOMEM;
+	return add_policy(set, steal_ptr(p));
+}
+
+static bool is_reserved(const char *extends)
+{
+	return streq(extends, POLICY_EXTENDS_KERNEL) || streq(extends, POLICY_EXTENDS_NONE);
+}
+
+/* What this kernel cannot do is heard of now, and not only when it is used. */
+static void check_all(const struct loader *l, const struct field_table *table)
+{
+	for (size_t i = 0; i < l->set->n; i++) {
+		_cleanup_assignment_ struct assignment *a = NULL, *base = NULL;
+		_cleanup_free_ char *sentence = NULL;
+		const struct policy *p = l->set->policies[i];
+
+		if (policy_set_resolve(l->set, table, p->name, &a, &sentence) >= 0)
+			continue;
+		/* Said once, about the policy that is at fault. */
+		if (!is_reserved(p->extends) && find(l->set, p->extends) &&
+		    policy_set_resolve(l->set, table, p->extends, &base, NULL) == -EOPNOTSUPP)
+			continue;
+		report(l, sentence);
+	}
+}
+
+int policy_set_load(const char *const *dirs, const struct field_table *table,
+		    policy_set_error_t on_error, void *userdata, struct policy_set **ret)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct loader l = { .on_error = on_error, .userdata = userdata };
+	int r = 0;
+
+	set = calloc(1, sizeof(*set));
+	if (!set)
+		return -ENOMEM;
+	l.set = set;
+
+	for (size_t i = 0; r == 0 && dirs[i]; i++)
+		r = add_dir(&l, dirs[i]);
+	if (l.n_files > 1)
+		qsort(l.files, l.n_files, sizeof(*l.files), compare_files);
+	for (size_t i = 0; i < l.n_files; i++) {
+		if (r == 0)
+			r = load_file(&l, &l.files[i]);
+		free(l.files[i].name);
+		free(l.files[i].path);
+	}
+	free(l.files);
+	if (r == 0)
+		r = add_builtin(set);
+	if (r < 0)
+		return r;
+
+	if (table)
+		check_all(&l, table);
+	*ret = steal_ptr(set);
+	return 0;
+}
+
+struct policy_set *policy_set_free(struct policy_set *set)
+{
+	if (!set)
+		return NULL;
+
+	for (size_t i = 0; i < set->n; i++)
+		policy_free(set->policies[i]);
+	free(set->policies);
+	for (size_t i = 0; i < set->n_broken; i++) {
+		free(set->broken[i].name);
+		free(set->broken[i].sentence);
+	}
+	free(set->broken);
+	free(set);
+	return NULL;
+}
+
+const struct policy *policy_set_get(const struct policy_set *set, size_t i)
+{
+	return i < set->n ? set->policies[i] : NULL;
+}
+
+static int find_at(const struct policy_set *set, const char *place, const char *name,
+		   const struct policy **ret, char **ret_error)
+{
+	const struct policy *p = find(set, name);
+
+	if (p) {
+		*ret = p;
+		return 0;
+	}
+	for (size_t i = 0; i < set->n_broken; i++)
+		if (streq(set->broken[i].name, name))
+			return error_set(ret_error, -ENOENT, "%sPolicy %s is not usable: %s",
+					 place, name, set->broken[i].sentence);
+	return error_set(ret_error, -ENOENT, "%sThere is no policy \"%.64s\"; \"nvmxctl policy "
+			 "list\" shows those there are.", place, name);
+}
+
+int policy_set_find(const struct policy_set *set, const char *name,
+		    const struct policy **ret, char **ret_error)
+{
+	return find_at(set, "", name, ret, ret_error);
+}
+
+const struct policy *policy_set_match(const struct policy_set *set, const char *domain)
+{
+	for (size_t i = 0; i < set->n; i++)
+		for (size_t j = 0; j < set->policies[i]->n_match; j++)
+			if (fnmatch(set->policies[i]->match[j], domain, 0) == 0)
+				return set->policies[i];
+	return NULL;
+}
+
+/* The policies from the named one down; the last extends kernel or none. */
+static int chain_of(const struct policy_set *set, const char *name,
+		    const struct policy **chain, size_t *ret_n, char **ret_error)
+{
+	size_t n = 0;
+	int r;
+
+	for (;;) {
+		const struct policy *previous = n > 0 ? chain[n - 1] : NULL;
+		_cleanup_free_ char *place = NULL;
+
+		if (previous && asprintf(&place, "%s:%u: .extends: ", previous->path,
+					 previous->extends_line) < 0) {
+			place = NULL;
+			return -ENOMEM;
+		}
+		r = find_at(set, place ?: "", name, &chain[n], ret_error);
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < n; i++)
+			if (chain[i] == chain[n])
+				return error_set(ret_error, -ELOOP, "%sPolicy %s extends itself%s; "
+						 "let one of the chain extend kernel or none.",
+						 place ?: "", name,
+						 i + 1 < n ? " by way of others" : "");
+		if (++n > CHAIN_MAX)
+			return error_set(ret_error, -ELOOP, "%sMore than %d policies extend each "
+					 "other.", place ?: "", CHAIN_MAX);
+		name = chain[n - 1]->extends;
+		if (is_reserved(name))
+			break;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/* "FILE:LINE: .fields.NAME: ", or NULL without memory. */
+static char *field_place(const struct policy *p, const struct policy_field *f)
+{
+	char *s;
+
+	return asprintf(&s, "%s:%u: .fields.%s: ", p->path, f->line, f->name) < 0 ? NULL : s;
+}
+
+/* Who gave a field its class: a policy on top may have put it right. */
+struct origin {
+	const struct policy *policy;
+	const struct policy_field *field;
+};
+
+static int apply_policy(const struct policy *p, struct assignment *a, struct origin *origins,
+			char **ret_error)
+{
+	for (size_t k = 0; k < p->n_fields; k++) {
+		int i = field_find(a->table, p->fields[k].name);
+
+		if (i < 0) {
+			_cleanup_free_ char *place = field_place(p, &p->fields[k]);
+
+			return field_lookup(a->table, place ?: "", p->fields[k].name, ret_error);
+		}
+		a->classes[i] = p->fields[k].shadow_class;
+		origins[i] = (struct origin) { p, &p->fields[k] };
+	}
+	if (p->vmwrite_any_field >= 0)
+		a->vmwrite_any_field = p->vmwrite_any_field;
+	return 0;
+}
+
+static int check_origins(const struct assignment *a, const struct policy *top,
+			 const struct origin *origins, char **ret_error)
+{
+	_cleanup_free_ char *top_place = NULL;
+	int r;
+
+	for (size_t i = 0; i < a->table->n; i++) {
+		_cleanup_free_ char *place = NULL;
+
+		if (field_allows(&a->table->fields[i], a->classes[i]))
+			continue;
+		if (origins[i].policy)
+			place = field_place(origins[i].policy, origins[i].field);
+		r = field_check_class(&a->table->fields[i], place ?: "", a->classes[i], ret_error);
+		if (r < 0)
+			return r;
+	}
+
+	if (asprintf(&top_place, "%s: ", isempty(top->path) ? top->name : top->path) < 0)
+		top_place = NULL;
+	return assignment_check_hide(a, top_place ?: "", ret_error);
+}
+
+int policy_set_resolve(const struct policy_set *set, const struct field_table *table,
+		       const char *name, struct assignment **ret, char **ret_error)
+{
+	_cleanup_assignment_ struct assignment *a = NULL;
+	_cleanup_free_ struct origin *origins = NULL;
+	const struct policy *chain[CHAIN_MAX + 1];
+	size_t n = 0;
+	int r;
+
+	r = chain_of(set, name, chain, &n, ret_error);
+	if (r < 0)
+		return r;
+
+	if (streq(chain[n - 1]->extends, POLICY_EXTENDS_KERNEL))
+		r = assignment_new_kernel(table, &a);
+	else
+		r = assignment_new(table, &a);
+	if (r < 0)
+		return error_set(ret_error, r, "Out of memory.");
+	origins = calloc(table->n + 1, sizeof(*origins));
+	if (!origins)
+		return error_set(ret_error, -ENOMEM, "Out of memory.");
+
+	for (size_t i = n; i > 0; i--) {
+		r = apply_policy(chain[i - 1], a, origins, ret_error);
+		if (r < 0)
+			return r;
+	}
+	r = check_origins(a, chain[0], origins, ret_error);
+	if (r < 0)
+		return r;
+
+	*ret = steal_ptr(a);
+	return 0;
+}
