@@ -5,8 +5,8 @@
  *
  * It sleeps in libvirt's event loop.  Connected, nothing of ours wakes it but an
  * event or a request (libvirtd itself pings its clients every five seconds, see
- * keepalive_interval in libvirtd.conf).  Not connected, it tries again when the
- * directory of libvirt's socket changes, and with a growing pause.
+ * keepalive_interval in libvirtd.conf).  Not connected, it waits for the socket to appear;
+ * where there is one that does not answer, it tries again with a growing pause.
  *
  * libvirt's callbacks only put requests into l->todo; calls are made from the
  * loop, so no call ever runs inside another.
@@ -36,7 +36,8 @@
 #define KEEPALIVE_INTERVAL	10
 #define KEEPALIVE_COUNT		2
 
-#define SOCKET_DIR		"/run/libvirt"
+#define SOCKET		"/run/libvirt/libvirt-sock-ro"
+#define SOCKET_MODULAR		"/run/libvirt/virtqemud-sock-ro"	/* preferred if it is there */
 
 static const char *last_error_message(void)
 {
@@ -278,66 +279,56 @@ static void on_retry(int timer, void *userdata)
 	l->retry = true;
 }
 
+/* ---- the connection ------------------------------------------------------ */
+
+/* The socket that a "socket=" in the uri names, or the usual one; NULL: not of this host. */
+static char *socket_path(const char *uri)
+{
+	const char *path;
+
+	if (!strstr(uri, ":///"))
+		return NULL;
+	path = strstr(uri, "socket=/");
+	if (!path)
+		return strdup(SOCKET);
+	path += strlen("socket=");
+	return strndup(path, strcspn(path, "&#"));
+}
+
+/* Nothing to connect to, and inotify says when that changes. */
+static bool waiting_for_socket(struct libvirt *l)
+{
+	_cleanup_free_ char *path = socket_path(l->uri);
+
+	return path && l->inotify_fd >= 0 && access(path, F_OK) < 0 && errno == ENOENT &&
+	       (!streq(path, SOCKET) || access(SOCKET_MODULAR, F_OK) < 0);
+}
+
 /*
- * A socket appeared.  It is bound before it listens, and the first of several;
- * a moment later they are all of use.
+ * Something on the way to the socket appeared, or what was watched is gone.  A
+ * socket is bound before it listens, and the first of several; a moment later they
+ * are all of use.
  */
 static void on_inotify(int watch, int fd, int events, void *userdata)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	struct libvirt *l = userdata;
+	_cleanup_free_ char *path = socket_path(l->uri);
 	const struct inotify_event *e;
-	bool socket = false;
+	bool ours = !path;
 	ssize_t n;
 
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
 		for (char *p = buffer; p < buffer + n; p += sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)p;
-			socket |= e->len > 0 && strstr(e->name, "sock");
+			ours |= (e->mask & IN_IGNORED) || e->len == 0 ||
+				strstr(e->name, "sock") || strstr(path ?: "", e->name);
 		}
 	}
-	if (!socket)
+	if (!ours)
 		return;
 	l->retry_ms = RETRY_MIN_MS;
 	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
-}
-
-/* ---- the connection ------------------------------------------------------ */
-
-/* The directory of a "socket=" in the uri, or the usual one; to be freed. */
-static char *socket_dir(const char *uri)
-{
-	const char *path, *slash;
-
-	path = strstr(uri, "socket=/");
-	if (!path)
-		return strdup(SOCKET_DIR);
-	path += strlen("socket=");
-	path = strndupa(path, strcspn(path, "&#"));
-	slash = strrchr(path, '/');
-	return slash == path ? strdup("/") : strndup(path, slash - path);
-}
-
-/* While there is no such directory, the timer has to do. */
-static void watch_socket_dir(struct libvirt *l)
-{
-	_cleanup_free_ char *dir = NULL;
-
-	if (l->inotify_fd >= 0)
-		return;
-	dir = socket_dir(l->uri);
-	if (!dir)
-		return;
-	l->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (l->inotify_fd < 0)
-		return;
-	if (inotify_add_watch(l->inotify_fd, dir, IN_CREATE | IN_MOVED_TO) >= 0)
-		l->inotify_watch = virEventAddHandle(l->inotify_fd, VIR_EVENT_HANDLE_READABLE,
-						     on_inotify, l, NULL);
-	if (l->inotify_watch < 0) {
-		close(l->inotify_fd);
-		l->inotify_fd = -1;
-	}
 }
 
 static void unwatch_socket_dir(struct libvirt *l)
@@ -348,6 +339,38 @@ static void unwatch_socket_dir(struct libvirt *l)
 	l->inotify_watch = -1;
 	close(l->inotify_fd);
 	l->inotify_fd = -1;
+}
+
+/*
+ * Watches the socket's directory, or the one above while that is not there: the
+ * creation of either makes us look again.
+ */
+static void watch_socket_dir(struct libvirt *l)
+{
+	_cleanup_free_ char *dir = NULL;
+	char *slash;
+	int r = -1;
+
+	unwatch_socket_dir(l);
+	dir = socket_path(l->uri);
+	if (!dir)
+		return;
+	l->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (l->inotify_fd < 0)
+		return;
+	while (r < 0 && (slash = strrchr(dir, '/')) && slash > dir) {
+		*slash = 0;
+		r = inotify_add_watch(l->inotify_fd, dir, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+		if (r < 0 && errno != ENOENT)
+			break;
+	}
+	if (r >= 0)
+		l->inotify_watch = virEventAddHandle(l->inotify_fd, VIR_EVENT_HANDLE_READABLE,
+						     on_inotify, l, NULL);
+	if (l->inotify_watch < 0) {
+		close(l->inotify_fd);
+		l->inotify_fd = -1;
+	}
 }
 
 static void drop_connection(struct libvirt *l)
@@ -411,7 +434,8 @@ static void try_later(struct libvirt *l)
 		l->last_error = strdup(message);
 	}
 
-	watch_socket_dir(l);
+	if (waiting_for_socket(l))
+		return;
 	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
 	l->retry_ms = l->retry_ms * 2 < RETRY_MAX_MS ? l->retry_ms * 2 : RETRY_MAX_MS;
 }
@@ -453,7 +477,6 @@ static void on_lost(struct libvirt *l)
 	log_notice("The connection to libvirt is lost, will connect again");
 	drop_connection(l);
 	post_state(l, false);
-	watch_socket_dir(l);
 	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
 }
 
