@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What nvmx keeps in KVM's own structs.  vmx.h includes this, so it can know
+ * nothing of them; everything else is in nvmx.h.
+ */
+#ifndef _NVMX_STATE_H
+#define _NVMX_STATE_H
+
+#include <linux/types.h>
+
+struct nvmx_policy_obj;
+struct nvmx_field_count;
+struct nvmx_vm;
+
+/*
+ * Of a vCPU, in struct vcpu_vmx.  Written by the vCPU's thread only; readers of
+ * counters take what they find.
+ */
+struct nvmx_vcpu {
+	/* What vmcs01 is programmed with; holds a reference. */
+	struct nvmx_policy_obj *policy;
+	/* IA32_VMX_MISC[29] reads as 0, whatever user space set. */
+	bool hides_vmwrite_any_field;
+	/* Exits per field, once the vCPU has been in VMX operation. */
+	struct nvmx_field_count *counts;
+	u64 shadow_to_vmcs12;
+	u64 fields_to_vmcs12;
+	u64 fields_to_shadow;
+};
+
+#endif /* _NVMX_STATE_H */

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Counters.  Totals that KVM's binary stats show are in vcpu->stat and nowhere
+ * else; per-field counts are the vCPU's own.  Only the vCPU's thread writes, so
+ * plain increments do, and reading takes no vCPU out of the guest.
+ */
+#include "nvmx.h"
+
+void nvmx_count_vmread(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	/* L2's accesses, with VMCS shadowing that L1 does itself, are not L1's. */
+	if (is_guest_mode(vcpu))
+		return;
+
+	vcpu->stat.nested_vmread_exits++;
+	to_vmx(vcpu)->nvmx.counts[nvmx_field_index(field)].vmread++;
+}
+
+void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field)
+{
+	if (is_guest_mode(vcpu))
+		return;
+
+	vcpu->stat.nested_vmwrite_exits++;
+	to_vmx(vcpu)->nvmx.counts[nvmx_field_index(field)].vmwrite++;
+}
+
+static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
+			  struct nvmx_field_count *counts)
+{
+	const struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+	const struct nvmx_field_count *own = smp_load_acquire(&nvmx->counts);
+	const struct kvm_vcpu_stat *stat = &vcpu->stat;
+	unsigned int i;
+
+	sum->nested_entries += READ_ONCE(stat->nested_run);
+	sum->nested_exits_reflected += READ_ONCE(stat->nested_exits_reflected);
+	sum->vmread_exits += READ_ONCE(stat->nested_vmread_exits);
+	sum->vmwrite_exits += READ_ONCE(stat->nested_vmwrite_exits);
+	sum->vmwrite_propagated += READ_ONCE(stat->nested_vmwrite_propagated);
+	sum->shadow_to_vmcs12 += READ_ONCE(nvmx->shadow_to_vmcs12);
+	sum->vmcs12_to_shadow += READ_ONCE(stat->nested_shadow_syncs);
+	sum->fields_to_vmcs12 += READ_ONCE(nvmx->fields_to_vmcs12);
+	sum->fields_to_shadow += READ_ONCE(nvmx->fields_to_shadow);
+	sum->rare_syncs += READ_ONCE(stat->nested_rare_syncs);
+	sum->policy_switches += READ_ONCE(stat->nested_policy_switches);
+
+	for (i = 0; own && i <= nvmx_nr_fields; i++) {
+		counts[i].vmread += READ_ONCE(own[i].vmread);
+		counts[i].vmwrite += READ_ONCE(own[i].vmwrite);
+	}
+}
+
+int nvmx_vm_counters(struct nvmx_vm *vm, struct nvmx_counters *counters,
+		     struct nvmx_field_count *counts)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+	int r = 0;
+
+	mutex_lock(&vm->lock);
+	if (!vm->kvm) {
+		r = -ENODEV;
+	} else if (counters->vcpu == NVMX_ALL_VCPUS) {
+		kvm_for_each_vcpu(i, vcpu, vm->kvm)
+			nvmx_add_vcpu(vcpu, counters, counts);
+	} else {
+		vcpu = kvm_get_vcpu(vm->kvm, counters->vcpu);
+		if (counters->vcpu >= 0 && vcpu)
+			nvmx_add_vcpu(vcpu, counters, counts);
+		else
+			r = -ENOENT;
+	}
+	mutex_unlock(&vm->lock);
+
+	return r;
+}

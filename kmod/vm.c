@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMs: born, in VMX operation, gone.  nvmx_vms lists those whose kvm lives, by
+ * id; kvm's part of a struct nvmx_vm ends with nvmx_vm_destroy(), before the
+ * vCPUs do.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "nvmx.h"
+
+static LIST_HEAD(nvmx_vms);
+static DEFINE_MUTEX(nvmx_vms_lock);
+static unsigned int nvmx_nr_vms;
+static u64 nvmx_last_id;
+
+/* Field 22 of /proc/PID/stat, as fs/proc/array.c makes it. */
+static u64 nvmx_start_time(struct task_struct *task)
+{
+	return div_u64(task->group_leader->start_boottime, NSEC_PER_SEC / USER_HZ);
+}
+
+int nvmx_vm_create(struct kvm *kvm)
+{
+	struct nvmx_vm *vm;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return -ENOMEM;
+
+	kref_init(&vm->refs);
+	mutex_init(&vm->lock);
+	spin_lock_init(&vm->slot.lock);
+	init_waitqueue_head(&vm->gone);
+	vm->kvm = kvm;
+	vm->owner = get_pid(task_tgid(current));
+	vm->start_time = nvmx_start_time(current);
+	vm->slot.policy = nvmx_slot_get(&nvmx_default_policy, NULL);
+	to_kvm_vmx(kvm)->nvmx = vm;
+
+	mutex_lock(&nvmx_vms_lock);
+	vm->id = ++nvmx_last_id;
+	list_add_tail(&vm->node, &nvmx_vms);
+	nvmx_nr_vms++;
+	mutex_unlock(&nvmx_vms_lock);
+
+	nvmx_event(NVMX_EVENT_VM_CREATED, vm);
+	return 0;
+}
+
+void nvmx_vm_destroy(struct kvm *kvm)
+{
+	struct nvmx_vm *vm = to_kvm_vmx(kvm)->nvmx;
+
+	mutex_lock(&nvmx_vms_lock);
+	list_del(&vm->node);
+	nvmx_nr_vms--;
+	mutex_unlock(&nvmx_vms_lock);
+
+	/* Whoever holds a fd is past kvm after this. */
+	mutex_lock(&vm->lock);
+	vm->kvm = NULL;
+	mutex_unlock(&vm->lock);
+
+	wake_up_all(&vm->gone);
+	nvmx_event(NVMX_EVENT_VM_GONE, vm);
+	nvmx_vm_put(vm);
+}
+
+static void nvmx_vm_release(struct kref *refs)
+{
+	struct nvmx_vm *vm = container_of(refs, struct nvmx_vm, refs);
+
+	nvmx_policy_put(vm->slot.policy);
+	put_pid(vm->owner);
+	kfree(vm);
+}
+
+void nvmx_vm_put(struct nvmx_vm *vm)
+{
+	kref_put(&vm->refs, nvmx_vm_release);
+}
+
+/* Before vmcs01 is first programmed. */
+void nvmx_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->nvmx.policy = nvmx_slot_get(&to_kvm_vmx(vcpu->kvm)->nvmx->slot, NULL);
+}
+
+/* After vmcs01 is freed. */
+void nvmx_vcpu_free(struct kvm_vcpu *vcpu)
+{
+	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+
+	nvmx_policy_put(nvmx->policy);
+	kvfree(nvmx->counts);
+}
+
+/*
+ * Runs with vcpu->mutex held.  The vCPU's VMX capabilities cannot change after
+ * this, so it is the moment to choose between the two VMWRITE bitmaps.
+ */
+int nvmx_vmxon(struct kvm_vcpu *vcpu)
+{
+	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
+	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+	bool first;
+
+	if (!nvmx->counts) {
+		struct nvmx_field_count *counts;
+
+		counts = kvcalloc(nvmx_nr_fields + 1, sizeof(*counts), GFP_KERNEL_ACCOUNT);
+		if (!counts)
+			return -ENOMEM;
+		/* Readers of counters may look at any time. */
+		smp_store_release(&nvmx->counts, counts);
+	}
+
+	mutex_lock(&vm->lock);
+	first = !vm->vmxon;
+	vm->vmxon = true;
+	mutex_unlock(&vm->lock);
+
+	if (first)
+		nvmx_event(NVMX_EVENT_VM_VMXON, vm);
+
+	nvmx_program(vcpu);
+	return 0;
+}
+
+/* A reference to the VM with that id, NULL if there is none now. */
+struct nvmx_vm *nvmx_vm_find(u64 id)
+{
+	struct nvmx_vm *vm, *found = NULL;
+
+	mutex_lock(&nvmx_vms_lock);
+	list_for_each_entry(vm, &nvmx_vms, node) {
+		if (vm->id == id) {
+			kref_get(&vm->refs);
+			found = vm;
+			break;
+		}
+	}
+	mutex_unlock(&nvmx_vms_lock);
+
+	return found;
+}
+
+unsigned int nvmx_vm_count(void)
+{
+	return READ_ONCE(nvmx_nr_vms);
+}
+
+/* vm->lock is held. */
+static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
+{
+	struct nvmx_policy_obj *policy = READ_ONCE(vm->slot.policy);
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+		info->nr_vcpus++;
+		/* Compared, never followed: the vCPU may let go of it now. */
+		if (READ_ONCE(vmx->nvmx.policy) != policy)
+			info->nr_pending++;
+		if (evmptr_is_valid(READ_ONCE(vmx->nested.hv_evmcs_vmptr)))
+			info->flags |= NVMX_VM_FLAG_EVMCS;
+	}
+}
+
+int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_namespace *ns)
+{
+	*info = (struct nvmx_vm_info) {
+		.size = sizeof(*info),
+		.id = vm->id,
+		.start_time = vm->start_time,
+		.pid = pid_nr_ns(vm->owner, ns),
+	};
+
+	mutex_lock(&vm->lock);
+	if (!vm->kvm) {
+		mutex_unlock(&vm->lock);
+		return -ENODEV;
+	}
+	if (vm->vmxon)
+		info->flags |= NVMX_VM_FLAG_VMXON;
+	nvmx_vm_fill_vcpus(vm, info);
+	mutex_unlock(&vm->lock);
+
+	return 0;
+}
+
+/* At most @nr VMs with an id above @after; gives how many. */
+unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr,
+			  struct pid_namespace *ns)
+{
+	struct nvmx_vm *vm;
+	unsigned int n = 0;
+
+	mutex_lock(&nvmx_vms_lock);
+	list_for_each_entry(vm, &nvmx_vms, node) {
+		if (n == nr)
+			break;
+		/* One that goes at this moment is not listed any more. */
+		if (vm->id > after && !nvmx_vm_info(vm, &infos[n], ns))
+			n++;
+	}
+	mutex_unlock(&nvmx_vms_lock);
+
+	return n;
+}
+
+/*
+ * Publish, and have every vCPU look before its next entry.  KVM_REQ_EVENT does
+ * that and nothing else that could be seen: a vCPU that is past its look and
+ * not yet in the guest finds the request and goes round again.
+ */
+int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
+		       u64 *generation, u32 *bad_encoding)
+{
+	struct nvmx_policy_obj *policy;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+	int r;
+
+	*bad_encoding = NVMX_NO_FIELD;
+
+	/* First, and for a policy that is at fault too: the fd's VM is no more. */
+	mutex_lock(&vm->lock);
+	if (!vm->kvm) {
+		r = -ENODEV;
+		goto unlock;
+	}
+
+	r = nvmx_classes_check(classes, bad_encoding);
+	if (r)
+		goto unlock;
+
+	/* vm->lock holds off both the first VMXON and another change. */
+	r = -EBUSY;
+	if (vm->vmxon && classes->vmwrite_any_field != vm->slot.policy->vmwrite_any_field)
+		goto unlock;
+
+	r = -ENOMEM;
+	policy = nvmx_policy_create(classes);
+	if (!policy)
+		goto unlock;
+
+	*generation = nvmx_slot_publish(&vm->slot, policy);
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		kvm_make_request(KVM_REQ_EVENT, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
+	r = 0;
+unlock:
+	mutex_unlock(&vm->lock);
+	return r;
+}
