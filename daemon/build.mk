@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# nvmxd.
+
+CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd libvirt) -pthread
+LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
+
+DAEMON_OBJS	:= $(addprefix $(B)/daemon/,main.o manager.o manager-dbus.o vm.o vm-policy.o \
+			vm-dbus.o polkit.o proc.o log.o link.o link-device.o link-loopback.o \
+			libvirt.o libvirt-thread.o)
+
+ALL		+= $(B)/daemon/nvmxd
+INSTALL		+= install-daemon
+
+$(B)/daemon/nvmxd: $(DAEMON_OBJS) $(B)/policy/libnvmxpolicy.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_policy)
+
+.PHONY: daemon install-daemon
+daemon: $(B)/daemon/nvmxd
+
+install-daemon: $(B)/daemon/nvmxd
+	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/sbin/nvmxd

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nvmxd: options, signals, and the readiness that systemd waits for.  Owns the
+ * manager.
+ */
+#include <getopt.h>
+#include <signal.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "daemon/log.h"
+#include "daemon/manager.h"
+
+#define POLICY_DIRS_MAX 16
+
+static void help(void)
+{
+	printf("nvmxd [OPTION...]\n\n"
+	       "Keeps the shadow-VMCS policies of this host's VMs.\n\n"
+	       "  -h --help                  Show this help\n"
+	       "     --version               Show the version\n"
+	       "     --link=device           Reach the kernel by " LINK_DEVICE_PATH " (default)\n"
+	       "     --link=loopback:SOCKET  Reach a stand-in for the kernel, for tests\n"
+	       "     --libvirt=URI           Where libvirt is (default: qemu:///system)\n"
+	       "     --libvirt=none          Do without libvirt\n"
+	       "     --policy-dir=DIR        Read policy files from DIR instead of the usual\n"
+	       "                             places; may be given several times\n\n"
+	       "See nvmxd(8).\n");
+}
+
+static int parse_link(struct manager_options *o, const char *arg)
+{
+	if (streq(arg, "device")) {
+		o->link = &link_device_ops;
+		o->link_path = LINK_DEVICE_PATH;
+		return 0;
+	}
+	if (strncmp(arg, "loopback:/", 10) == 0) {
+		o->link = &link_loopback_ops;
+		o->link_path = arg + 9;
+		return 0;
+	}
+
+	fprintf(stderr, "nvmxd: --link= takes \"device\" or \"loopback:\" and an absolute path, not \"%s\".\n", arg);
+	return -EINVAL;
+}
+
+/* 1: go on; 0: done; negative: wrong, and said so. */
+static int parse_argv(int argc, char *argv[], struct manager_options *o, const char **dirs)
+{
+	enum { ARG_VERSION = 256, ARG_LINK, ARG_LIBVIRT, ARG_POLICY_DIR };
+	static const struct option options[] = {
+		{ "help",	no_argument,		NULL, 'h' },
+		{ "version",	no_argument,		NULL, ARG_VERSION },
+		{ "link",	required_argument,	NULL, ARG_LINK },
+		{ "libvirt",	required_argument,	NULL, ARG_LIBVIRT },
+		{ "policy-dir",	required_argument,	NULL, ARG_POLICY_DIR },
+		{ }
+	};
+	size_t n_dirs = 0;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		switch (c) {
+		case 'h':
+			help();
+			return 0;
+		case ARG_VERSION:
+			puts("nvmxd " NVMX_VERSION);
+			return 0;
+		case ARG_LINK:
+			r = parse_link(o, optarg);
+			if (r < 0)
+				return r;
+			break;
+		case ARG_LIBVIRT:
+			o->libvirt_uri = streq(optarg, "none") ? NULL : optarg;
+			break;
+		case ARG_POLICY_DIR:
+			if (n_dirs == POLICY_DIRS_MAX) {
+				fprintf(stderr, "nvmxd: --policy-dir= can be given %d times.\n", POLICY_DIRS_MAX);
+				return -EINVAL;
+			}
+			dirs[n_dirs++] = optarg;
+			o->policy_dirs = dirs;
+			break;
+		default:
+			return -EINVAL;		/* getopt has said it */
+		}
+
+	if (optind < argc) {
+		fprintf(stderr, "nvmxd: takes no argument such as \"%s\".\n", argv[optind]);
+		return -EINVAL;
+	}
+	return 1;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+	/* A broken file has been logged; systemd has nobody to tell it to. */
+	sd_notify(0, "RELOADING=1");
+	manager_reload(userdata, NULL);
+	sd_notify(0, "READY=1");
+	manager_update_status(userdata);
+	return 0;
+}
+
+/* SIGTERM and SIGINT end the loop; they are blocked for libvirt's thread too. */
+static int add_signals(struct manager *m)
+{
+	static const int stop[] = { SIGTERM, SIGINT };
+	sigset_t mask;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stop); i++) {
+		r = sd_event_add_signal(m->event, NULL, stop[i], NULL, NULL);
+		if (r < 0)
+			return r;
+	}
+	return sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
+}
+
+static int run(const struct manager_options *options)
+{
+	_cleanup_manager_ struct manager *m = NULL;
+	int r;
+
+	r = manager_new(options, &m);
+	if (r >= 0)
+		r = add_signals(m);
+	if (r < 0) {
+		log_error("nvmxd could not be set up: %s.", strerror(-r));
+		return r;
+	}
+
+	r = manager_start(m);
+	if (r < 0)
+		return r;	/* said where it happened */
+
+	sd_notify(0, "READY=1");
+	manager_update_status(m);
+
+	r = sd_event_loop(m->event);
+	if (r < 0)
+		log_error("nvmxd stops: %s.", strerror(-r));
+	sd_notify(0, "STOPPING=1");
+	return r;
+}
+
+int main(int argc, char *argv[])
+{
+	const char *dirs[POLICY_DIRS_MAX + 1] = { NULL };
+	struct manager_options options = {
+		.link = &link_device_ops,
+		.link_path = LINK_DEVICE_PATH,
+		.libvirt_uri = "qemu:///system",
+		.policy_dirs = policy_set_default_dirs,
+	};
+	int r;
+
+	r = parse_argv(argc, argv, &options, dirs);
+	if (r < 0)
+		return 2;
+	if (r == 0)
+		return EXIT_SUCCESS;
+
+	return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * org.nvmx1.Manager, at /org/nvmx1, and the ObjectManager beside it.  Owns
+ * nothing; org.nvmx1.xml is the reference that the tests hold it to.
+ */
+#include <inttypes.h>
+#include <strings.h>
+
+#include "daemon/bus-error.h"
+#include "daemon/polkit.h"
+#include "daemon/vm.h"
+
+#define ACTION_MANAGE "org.nvmx1.manage"
+
+/* ---- properties ---- */
+
+static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const struct manager *m = userdata;
+	const char *text = "";
+
+	if (streq(property, "Version"))
+		text = NVMX_VERSION;
+	else if (streq(property, "KernelSupport"))
+		text = kernel_support_to_string(m->support);
+	else if (streq(property, "KernelLink"))
+		text = m->link.ops->name;
+	else if (streq(property, "Libvirt"))
+		text = !m->libvirt ? "disabled" : m->libvirt_connected ? "connected" : "disconnected";
+
+	return sd_bus_message_append(reply, "s", text);
+}
+
+static int get_n_vms(sd_bus *bus, const char *path, const char *interface, const char *property,
+		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const struct manager *m = userdata;
+
+	return sd_bus_message_append(reply, "u", (uint32_t)m->n_vms);
+}
+
+/* ---- VMs ---- */
+
+/* Without the module there is no list, which is not the same as an empty one. */
+static int need_module(const struct manager *m, sd_bus_error *error)
+{
+	if (m->support != KERNEL_NO_MODULE)
+		return 0;
+	return bus_error_set(error, -ENOTCONN, manager_why_unsupported(m));
+}
+
+static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	int r;
+
+	r = need_module(m, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(reply, 'a', "(tosss)");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m->n_vms; i++) {
+		const struct vm *vm = m->vms[i];
+
+		r = sd_bus_message_append(reply, "(tosss)", vm->id, vm->path, vm->name, vm->uuid,
+					  vm->policy.base);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+typedef bool (*vm_test_t)(const struct vm *vm, const char *name);
+
+static bool test_name(const struct vm *vm, const char *name)
+{
+	return streq(vm->name, name);
+}
+
+static bool test_uuid(const struct vm *vm, const char *name)
+{
+	return *name && strcasecmp(vm->uuid, name) == 0;
+}
+
+static bool test_id(const struct vm *vm, const char *name)
+{
+	char id[24];
+
+	snprintf(id, sizeof(id), "%" PRIu64, vm->id);
+	return streq(id, name);
+}
+
+static bool test_pid(const struct vm *vm, const char *name)
+{
+	char pid[24];
+
+	snprintf(pid, sizeof(pid), "%d", (int)vm->pid);
+	return vm->pid > 0 && streq(pid, name);
+}
+
+/* The one VM that passes; 0 if none does; an error if it is not clear which is meant. */
+static int find_one(const struct manager *m, vm_test_t test, const char *name,
+		    const struct vm **ret, sd_bus_error *error)
+{
+	const struct vm *found = NULL;
+
+	for (size_t i = 0; i < m->n_vms; i++) {
+		if (!test(m->vms[i], name))
+			continue;
+		if (found)
+			return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
+						 "\"%s\" may be VM %" PRIu64 " or VM %" PRIu64 "; give the id.",
+						 name, found->id, m->vms[i]->id);
+		found = m->vms[i];
+	}
+
+	*ret = found;
+	return found ? 1 : 0;
+}
+
+static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	static const vm_test_t tests[] = { test_name, test_uuid, test_id };
+	struct manager *m = userdata;
+	const struct vm *vm = NULL;
+	const char *name;
+	int r;
+
+	r = sd_bus_message_read(call, "s", &name);
+	if (r < 0)
+		return r;
+	r = need_module(m, error);
+	if (r < 0)
+		return r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		r = find_one(m, tests[i], name, &vm, error);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return sd_bus_reply_method_return(call, "o", vm->path);
+	}
+
+	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
+				 "No running VM has the name, uuid or id \"%s\"; nvmxctl list says which there are.",
+				 name);
+}
+
+static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct manager *m = userdata;
+	const struct vm *vm = NULL;
+	char text[24];
+	uint32_t pid;
+	int r;
+
+	r = sd_bus_message_read(call, "u", &pid);
+	if (r < 0)
+		return r;
+	r = need_module(m, error);
+	if (r < 0)
+		return r;
+
+	snprintf(text, sizeof(text), "%" PRIu32, pid);
+	r = find_one(m, test_pid, text, &vm, error);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return sd_bus_reply_method_return(call, "o", vm->path);
+
+	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
+				 "Process %" PRIu32 " runs no VM; nvmxctl list says which there are.", pid);
+}
+
+/* ---- fields and policies ---- */
+
+static int append_field(sd_bus_message *reply, const struct nvmx_field *field)
+{
+	const char *stock = class_to_string(field->stock_class);
+	const char *kind = kind_to_string(field->kind), *width = width_to_string(field->width);
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'r', "usssasas");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(reply, "usss", field->encoding, field->name,
+				  width ? width : "", kind ? kind : "");
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_open_container(reply, 'a', "s");
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < NVMX_NR_CLASSES; i++) {
+		if (!field_allows(field, i))
+			continue;
+		r = sd_bus_message_append(reply, "s", class_to_string(i));
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_append(reply, "as", 1, stock ? stock : "");
+	if (r < 0)
+		return r;
+	return sd_bus_message_close_container(reply);
+}
+
+static int method_list_fields(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	int r;
+
+	r = need_module(m, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(reply, 'a', "(usssasas)");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m->table.n; i++) {
+		r = append_field(reply, &m->table.fields[i]);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_list_policies(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	const struct policy *p;
+	int r;
+
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_open_container(reply, 'a', "(sss)");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; (p = policy_set_get(m->policies, i)); i++) {
+		r = sd_bus_message_append(reply, "(sss)", p->name, p->description, p->path);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+int manager_bus_append_classes(sd_bus_message *reply, const struct assignment *a)
+{
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'a', "{ss}");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; a && i < a->table->n; i++) {
+		if (a->classes[i] == NVMX_CLASS_INTERCEPT)
+			continue;
+		r = sd_bus_message_append(reply, "{ss}", a->table->fields[i].name,
+					  class_to_string(a->classes[i]));
+		if (r < 0)
+			return r;
+	}
+	return sd_bus_message_close_container(reply);
+}
+
+static int method_get_policy(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_assignment_ struct assignment *a = NULL;
+	_cleanup_free_ char *sentence = NULL;
+	struct manager *m = userdata;
+	const char *name;
+	int r;
+
+	r = sd_bus_message_read(call, "s", &name);
+	if (r < 0)
+		return r;
+	r = need_module(m, error);
+	if (r < 0)
+		return r;
+	r = policy_set_resolve(m->policies, &m->table, name, &a, &sentence);
+	if (r < 0)
+		return bus_error_set(error, r, sentence);
+
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(reply, "s", vmwrite_any_to_string(a->vmwrite_any_field));
+	if (r < 0)
+		return r;
+	r = manager_bus_append_classes(reply, a);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int reload_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_free_ char *sentence = NULL;
+	int r;
+
+	r = manager_reload(userdata, &sentence);
+	if (r < 0)
+		return bus_error_set(error, r, sentence);
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	return polkit_authorize(call, ACTION_MANAGE, NULL, reload_authorized, userdata, error);
+}
+
+/* ---- the object ---- */
+
+static const sd_bus_vtable manager_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tosss)", vms),
+				method_list_vms, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetVM", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path),
+				method_get_vm, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetVMByPID", SD_BUS_ARGS("u", pid), SD_BUS_RESULT("o", path),
+				method_get_vm_by_pid, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ListFields", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssasas)", fields),
+				method_list_fields, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", policies),
+				method_list_policies, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_ARGS("s", name),
+				SD_BUS_RESULT("s", vmwrite_any_field, "a{ss}", fields),
+				method_get_policy, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+				method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_SIGNAL_WITH_ARGS("VMNew", SD_BUS_ARGS("t", id, "o", path), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("VMRemoved", SD_BUS_ARGS("t", id, "o", path), 0),
+	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("KernelSupport", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("KernelLink", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Libvirt", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("NVMs", "u", get_n_vms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_VTABLE_END,
+};
+
+int manager_bus_add(struct manager *m)
+{
+	int r;
+
+	r = sd_bus_open_system_with_description(&m->bus, "nvmxd");
+	if (r < 0) {
+		log_error("The system bus could not be reached: %s.", strerror(-r));
+		return r;
+	}
+
+	r = sd_bus_add_object_vtable(m->bus, NULL, MANAGER_PATH, MANAGER_INTERFACE, manager_vtable, m);
+	if (r >= 0)
+		r = vm_bus_add(m);
+	if (r >= 0)
+		r = sd_bus_add_object_manager(m->bus, NULL, MANAGER_PATH);
+	if (r >= 0)
+		r = sd_bus_set_exit_on_disconnect(m->bus, true);
+	if (r >= 0)
+		r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
+	if (r < 0)
+		log_error("The objects could not be put on the bus: %s.", strerror(-r));
+	return r;
+}
+
+void manager_bus_changed(struct manager *m, const char *property)
+{
+	sd_bus_emit_properties_changed(m->bus, MANAGER_PATH, MANAGER_INTERFACE, property, NULL);
+}
+
+void manager_bus_vm_new(struct manager *m, const struct vm *vm)
+{
+	sd_bus_emit_object_added(m->bus, vm->path);
+	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMNew", "to", vm->id, vm->path);
+}
+
+void manager_bus_vm_removed(struct manager *m, const struct vm *vm)
+{
+	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMRemoved", "to", vm->id, vm->path);
+	sd_bus_emit_object_removed(m->bus, vm->path);
+}

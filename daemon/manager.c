@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The manager's life: waits for the kernel, keeps the list of VMs as the kernel
+ * tells it, hands libvirt's news to the VMs, and reads the policy files.  Owns all
+ * that struct manager names.  Nothing polls: every wait is an fd in the event loop.
+ */
+#include <inttypes.h>
+#include <libgen.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "daemon/libvirt.h"
+#include "daemon/log.h"
+#include "daemon/manager.h"
+#include "daemon/vm.h"
+
+static int start_waiting(struct manager *m);
+
+/* ---- what the kernel supports ---- */
+
+const char *kernel_support_to_string(enum kernel_support support)
+{
+	static const char *const names[] = {
+		[KERNEL_NO_MODULE]	= "no-module",
+		[KERNEL_NO_NESTED]	= "no-nested",
+		[KERNEL_NO_SHADOW_VMCS]	= "no-shadow-vmcs",
+		[KERNEL_AVAILABLE]	= "available",
+	};
+
+	return names[support];
+}
+
+const char *manager_why_unsupported(const struct manager *m)
+{
+	switch (m->support) {
+	case KERNEL_NO_MODULE:
+		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx, then nvmxd goes on by itself.";
+	case KERNEL_NO_NESTED:
+		return "Policies have no effect, because kvm-intel was loaded with nested=0: load it with nested=1.";
+	case KERNEL_NO_SHADOW_VMCS:
+		return "Policies have no effect, because the processor has no VMCS shadowing, or kvm-intel was loaded with enable_shadow_vmcs=0.";
+	case KERNEL_AVAILABLE:
+		break;
+	}
+
+	return NULL;
+}
+
+void manager_update_status(const struct manager *m)
+{
+	if (m->support == KERNEL_NO_MODULE)
+		sd_notifyf(0, "STATUS=Waiting for %s.", m->link.path);
+	else if (m->support == KERNEL_AVAILABLE)
+		sd_notifyf(0, "STATUS=%zu VM%s.", m->n_vms, m->n_vms == 1 ? "" : "s");
+	else
+		sd_notifyf(0, "STATUS=%zu VM%s, %s.", m->n_vms, m->n_vms == 1 ? "" : "s",
+			   kernel_support_to_string(m->support));
+}
+
+static void set_support(struct manager *m, enum kernel_support support)
+{
+	if (m->support != support) {
+		m->support = support;
+		manager_bus_changed(m, "KernelSupport");
+	}
+	manager_update_status(m);
+}
+
+/* ---- policies ---- */
+
+/* Log every sentence, keep the first. */
+static void on_policy_error(const char *sentence, void *userdata)
+{
+	char **first = userdata;
+
+	log_error("%s", sentence);
+	if (!*first)
+		*first = strdup(sentence);
+}
+
+static int load_policies(struct manager *m, char **ret_error)
+{
+	_cleanup_free_ char *sentence = NULL;
+	struct policy_set *policies;
+	int r;
+
+	r = policy_set_load(m->options.policy_dirs, m->fields ? &m->table : NULL,
+			    on_policy_error, &sentence, &policies);
+	if (r < 0)
+		return r;
+
+	policy_set_free(m->policies);
+	m->policies = policies;
+	if (!sentence)
+		return 0;
+
+	if (ret_error)
+		*ret_error = steal_ptr(sentence);
+	return -EBADMSG;
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	int r;
+
+	r = load_policies(m, ret_error);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+
+	log_info("The policy files have been read again.");
+	for (size_t i = 0; i < m->n_vms; i++) {
+		vm_policy_settle(m->vms[i], false);
+		/* The base may be another by now though what is in force is not. */
+		vm_bus_changed(m->vms[i], (const char *const[]) { "Overrides", NULL });
+	}
+
+	return r;
+}
+
+/* ---- VMs ---- */
+
+/* The place of the first VM with that id or a higher one. */
+static size_t vm_place(const struct manager *m, uint64_t id)
+{
+	size_t low = 0, high = m->n_vms;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (m->vms[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+
+	return low;
+}
+
+struct vm *manager_find_vm(const struct manager *m, uint64_t id)
+{
+	size_t i = vm_place(m, id);
+
+	return i < m->n_vms && m->vms[i]->id == id ? m->vms[i] : NULL;
+}
+
+static int insert_vm(struct manager *m, struct vm *vm)
+{
+	size_t i = vm_place(m, vm->id);
+	struct vm **p;
+
+	p = realloc(m->vms, (m->n_vms + 1) * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+
+	m->vms = p;
+	memmove(p + i + 1, p + i, (m->n_vms - i) * sizeof(*p));
+	p[i] = vm;
+	m->n_vms++;
+	return 0;
+}
+
+static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time)
+{
+	_cleanup_vm_ struct vm *vm = NULL;
+	int r;
+
+	if (id > m->last_id)
+		m->last_id = id;
+	if (manager_find_vm(m, id))
+		return;
+
+	r = vm_new(m, id, pid, start_time, &vm);
+	if (r == -ENOENT || r == -ENODEV)
+		return;		/* gone again already */
+	if (r >= 0)
+		r = insert_vm(m, vm);
+	if (r < 0) {
+		log_message(LOG_ERR, id, NULL, "VM %" PRIu64 " is not managed: %s.", id, strerror(-r));
+		return;
+	}
+
+	vm->announced = true;
+	manager_bus_vm_new(m, vm);
+	manager_bus_changed(m, "NVMs");
+	manager_update_status(m);
+	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s, process %d) is there, with policy %s (%s).",
+	       vm->id, vm->name, (int)vm->pid, vm->policy.base,
+	       policy_source_to_string(vm->policy.source));
+	vm_ask_libvirt(vm);
+	steal_ptr(vm);
+}
+
+void manager_remove_vm(struct manager *m, struct vm *vm)
+{
+	size_t i = vm_place(m, vm->id);
+
+	/* Signals first: sd-bus looks the object up for them. */
+	manager_bus_vm_removed(m, vm);
+	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
+
+	memmove(m->vms + i, m->vms + i + 1, (m->n_vms - i - 1) * sizeof(*m->vms));
+	m->n_vms--;
+	vm_free(vm);
+	manager_bus_changed(m, "NVMs");
+	manager_update_status(m);
+}
+
+/* Takes over what the kernel lists: at the start, and when records were lost. */
+static int list_vms(struct manager *m)
+{
+	_cleanup_free_ struct nvmx_vm_info *infos = NULL;
+	size_t n, k = 0;
+	int r;
+
+	r = link_list_vms(&m->link, &infos, &n);
+	if (r < 0)
+		return r;
+
+	/* Both lists ascend. */
+	for (size_t i = 0; i < m->n_vms;) {
+		while (k < n && infos[k].id < m->vms[i]->id)
+			k++;
+		if (k < n && infos[k].id == m->vms[i]->id)
+			i++;
+		else
+			manager_remove_vm(m, m->vms[i]);
+	}
+
+	for (size_t i = 0; i < n; i++) {
+		struct vm *vm = manager_find_vm(m, infos[i].id);
+
+		if (!vm)
+			add_vm(m, infos[i].id, infos[i].pid, infos[i].start_time);
+		else if (infos[i].flags & NVMX_VM_FLAG_VMXON)
+			vm_set_vmxon(vm);
+	}
+
+	return 0;
+}
+
+/* ---- the kernel link ---- */
+
+static void on_record(const struct nvmx_event *event, void *userdata)
+{
+	struct manager *m = userdata;
+	struct vm *vm = manager_find_vm(m, event->id);
+	int r;
+
+	switch (event->type) {
+	case NVMX_EVENT_VM_CREATED:
+		add_vm(m, event->id, event->pid, event->start_time);
+		break;
+	case NVMX_EVENT_VM_VMXON:
+		if (vm)
+			vm_set_vmxon(vm);
+		break;
+	case NVMX_EVENT_VM_GONE:
+		if (vm)
+			manager_remove_vm(m, vm);
+		break;
+	case NVMX_EVENT_OVERFLOW:
+		log_notice("The kernel dropped %u records; listing the VMs again.", event->lost);
+		r = list_vms(m);
+		if (r < 0)
+			log_error("The VMs could not be listed: %s.", strerror(-r));
+		break;
+	}
+}
+
+static void drop_kernel(struct manager *m)
+{
+	m->link_event = sd_event_source_disable_unref(m->link_event);
+	while (m->n_vms > 0)
+		manager_remove_vm(m, m->vms[m->n_vms - 1]);
+	link_close(&m->link);
+
+	free(steal_ptr(m->fields));
+	m->table = (struct field_table) { 0 };
+	/* Another kernel may count from 1 again. */
+	m->last_id = 0;
+}
+
+static void lose_kernel(struct manager *m, int r)
+{
+	log_notice("%s went away (%s); waiting for it to come back.", m->link.path, strerror(-r));
+	drop_kernel(m);
+	m->link_error = -ENOENT;
+	set_support(m, KERNEL_NO_MODULE);
+	load_policies(m, NULL);
+
+	r = start_waiting(m);
+	if (r < 0) {
+		log_error("%s cannot be waited for: %s.", m->link.path, strerror(-r));
+		sd_event_exit(m->event, r);
+	}
+}
+
+static int on_link_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct manager *m = userdata;
+	int r = 0;
+
+	if (revents & EPOLLIN)
+		r = link_read_events(&m->link, on_record, m);
+	else if (revents & (EPOLLHUP | EPOLLERR))
+		r = -ENODEV;
+	if (r < 0)
+		lose_kernel(m, r);
+
+	return 0;
+}
+
+static int read_kernel(struct manager *m)
+{
+	struct nvmx_info info;
+	int r;
+
+	r = link_get_info(&m->link, &info);
+	if (r < 0)
+		return r;
+	if (info.abi_version != NVMX_ABI_VERSION) {
+		log_error("The kvm-intel module speaks version %u of its interface and nvmxd version %u: install both from the same nvmx.",
+			  info.abi_version, NVMX_ABI_VERSION);
+		return -EPROTONOSUPPORT;
+	}
+
+	r = link_get_fields(&m->link, &m->fields, &m->table.n);
+	if (r < 0)
+		return r;
+	m->table.fields = m->fields;
+
+	r = sd_event_add_io(m->event, &m->link_event, m->link.event_fd, EPOLLIN, on_link_event, m);
+	if (r < 0)
+		return r;
+	/* Records of one wakeup come before the EPOLLHUP of the VMs they tell about. */
+	r = sd_event_source_set_priority(m->link_event, SD_EVENT_PRIORITY_NORMAL - 1);
+	if (r < 0)
+		return r;
+
+	set_support(m, !(info.features & NVMX_FEATURE_NESTED) ? KERNEL_NO_NESTED :
+		       !(info.features & NVMX_FEATURE_SHADOW_VMCS) ? KERNEL_NO_SHADOW_VMCS :
+		       KERNEL_AVAILABLE);
+	return 0;
+}
+
+/* 0: there; else why not, which is said once for each reason. */
+static int try_kernel(struct manager *m)
+{
+	const char *why;
+	int r;
+
+	r = link_open(&m->link);
+	if (r >= 0) {
+		r = read_kernel(m);
+		if (r >= 0)
+			r = load_policies(m, NULL);
+		if (r >= 0 || r == -EBADMSG)
+			r = list_vms(m);
+		if (r < 0) {
+			drop_kernel(m);
+			set_support(m, KERNEL_NO_MODULE);
+		}
+	}
+	if (r < 0) {
+		if (r == m->link_error)
+			return r;
+		m->link_error = r;
+		if (r == -EACCES || r == -EPERM)
+			log_error("%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
+				  m->link.path, strerror(-r));
+		else
+			log_notice("%s is not there (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
+				   m->link.path, strerror(-r));
+		return r;
+	}
+
+	m->link_error = 0;
+	m->link_watch = sd_event_source_disable_unref(m->link_watch);
+	why = manager_why_unsupported(m);
+	if (why)
+		log_warning("%s", why);
+	else
+		log_info("%s is there, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
+			 m->n_vms, m->n_vms == 1 ? "" : "s");
+	return 0;
+}
+
+static int on_watch(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+	struct manager *m = userdata;
+	_cleanup_free_ char *path = strdup(m->link.path);
+
+	if (!path)
+		return -ENOMEM;
+	if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, basename(path))))
+		try_kernel(m);
+	return 0;
+}
+
+/*
+ * Watches the folder first and looks second, so that nothing falls between.
+ * Attributes too: udev hands a new device to its group after making it.
+ */
+static int start_waiting(struct manager *m)
+{
+	_cleanup_free_ char *path = strdup(m->link.path);
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = sd_event_add_inotify(m->event, &m->link_watch, dirname(path),
+				 IN_CREATE | IN_MOVED_TO | IN_ATTRIB, on_watch, m);
+	if (r < 0)
+		return r;
+
+	try_kernel(m);
+	return 0;
+}
+
+/* ---- libvirt ---- */
+
+static void on_domain(const struct domain_info *info, void *userdata)
+{
+	struct manager *m = userdata;
+
+	for (size_t i = 0; i < m->n_vms; i++)
+		if (streq(m->vms[i]->uuid, info->uuid))
+			vm_on_domain(m->vms[i], info);
+}
+
+static void on_libvirt_state(bool connected, void *userdata)
+{
+	struct manager *m = userdata;
+
+	m->libvirt_connected = connected;
+	log_info(connected ? "libvirt is connected." : "libvirt is not connected.");
+	manager_bus_changed(m, "Libvirt");
+	if (!connected)
+		return;
+
+	/* Domains report by themselves; a uuid that libvirt does not know would not. */
+	for (size_t i = 0; i < m->n_vms; i++)
+		if (!isempty(m->vms[i]->uuid) && m->vms[i]->domain == VM_DOMAIN_ASKED)
+			libvirt_lookup(m->libvirt, m->vms[i]->uuid);
+}
+
+/* ---- the whole ---- */
+
+int manager_new(const struct manager_options *options, struct manager **ret)
+{
+	_cleanup_manager_ struct manager *m = NULL;
+	int r;
+
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->options = *options;
+	link_init(&m->link, options->link, options->link_path);
+
+	r = sd_event_default(&m->event);
+	if (r < 0)
+		return r;
+	r = sd_event_set_watchdog(m->event, true);
+	if (r < 0)
+		return r;
+
+	*ret = steal_ptr(m);
+	return 0;
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+
+	libvirt_free(m->libvirt);
+	/* Nothing more to say on the bus: the name is given up by closing it. */
+	m->bus = sd_bus_flush_close_unref(m->bus);
+	m->link_watch = sd_event_source_disable_unref(m->link_watch);
+	m->link_event = sd_event_source_disable_unref(m->link_event);
+	for (size_t i = 0; i < m->n_vms; i++)
+		vm_free(m->vms[i]);
+	free(m->vms);
+	link_close(&m->link);
+	policy_set_free(m->policies);
+	free(m->fields);
+	sd_event_unref(m->event);
+	free(m);
+	return NULL;
+}
+
+int manager_start(struct manager *m)
+{
+	int r;
+
+	r = load_policies(m, NULL);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+
+	r = manager_bus_add(m);
+	if (r < 0)
+		return r;
+
+	if (m->options.libvirt_uri) {
+		r = libvirt_new(&m->libvirt, m->event, m->options.libvirt_uri, on_domain,
+				on_libvirt_state, m);
+		if (r < 0) {
+			log_error("libvirt's thread could not be started: %s.", strerror(-r));
+			return r;
+		}
+	}
+
+	r = start_waiting(m);
+	if (r < 0) {
+		log_error("%s cannot be waited for: %s.", m->link.path, strerror(-r));
+		return r;
+	}
+
+	/* Whoever sees the name sees everything. */
+	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
+	if (r == -EEXIST)
+		log_error("Another nvmxd runs already: %s is taken on the bus.", MANAGER_BUS_NAME);
+	else if (r < 0)
+		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The manager: the one object that owns everything, and lives as long as the
+ * process.  manager.c has its life (kernel, libvirt, policies, VMs coming and
+ * going), manager-dbus.c its face on the bus.
+ */
+#ifndef NVMX_DAEMON_MANAGER_H
+#define NVMX_DAEMON_MANAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/link.h"
+#include "policy/policy.h"
+
+#define MANAGER_BUS_NAME	"org.nvmx1"
+#define MANAGER_PATH		"/org/nvmx1"
+#define MANAGER_INTERFACE	"org.nvmx1.Manager"
+
+struct libvirt;
+struct vm;
+
+enum kernel_support {
+	KERNEL_NO_MODULE,	/* the device is not there; waiting for it */
+	KERNEL_NO_NESTED,	/* the module is, with nested=0 */
+	KERNEL_NO_SHADOW_VMCS,	/* ..., with nothing to shadow in */
+	KERNEL_AVAILABLE,
+};
+
+struct manager_options {
+	const struct link_ops *link;
+	const char *link_path;
+	const char *libvirt_uri;	/* NULL: without libvirt */
+	const char *const *policy_dirs;	/* ends with NULL */
+};
+
+struct manager {
+	struct manager_options options;	/* borrowed strings */
+
+	sd_event *event;
+	sd_bus *bus;
+
+	struct link link;
+	sd_event_source *link_event;	/* records and EPOLLHUP, while the link is open */
+	sd_event_source *link_watch;	/* inotify, while it is not */
+	int link_error;			/* the last reason not to be open, said once */
+
+	enum kernel_support support;
+	struct nvmx_field *fields;
+	struct field_table table;	/* of fields; assignments borrow it */
+
+	struct policy_set *policies;	/* loaded with the table while there is one */
+
+	struct libvirt *libvirt;	/* NULL: without */
+	bool libvirt_connected;
+
+	struct vm **vms;		/* by id, ascending */
+	size_t n_vms;
+	uint64_t last_id;		/* the highest seen */
+};
+
+int manager_new(const struct manager_options *options, struct manager **ret);
+struct manager *manager_free(struct manager *m);	/* NULL */
+DEFINE_CLEANUP(struct manager *, manager_free)
+#define _cleanup_manager_ _cleanup_(manager_freep)
+
+/* Finds kernel and VMs, then takes the name on the bus. -EEXIST: it is taken. */
+int manager_start(struct manager *m);
+
+/* Reads the policy files again and applies them; *ret_error on the first broken one. */
+int manager_reload(struct manager *m, char **ret_error);
+
+const char *kernel_support_to_string(enum kernel_support support);
+/* Why policies are not possible, as a sentence; NULL if they are. */
+const char *manager_why_unsupported(const struct manager *m);
+
+struct vm *manager_find_vm(const struct manager *m, uint64_t id);
+void manager_remove_vm(struct manager *m, struct vm *vm);
+void manager_update_status(const struct manager *m);	/* what systemctl status shows */
+
+/* manager-dbus.c */
+int manager_bus_add(struct manager *m);
+void manager_bus_changed(struct manager *m, const char *property);
+void manager_bus_vm_new(struct manager *m, const struct vm *vm);
+void manager_bus_vm_removed(struct manager *m, const struct vm *vm);
+/* a{ss} of the fields that are not intercept; a may be NULL. */
+int manager_bus_append_classes(sd_bus_message *reply, const struct assignment *a);
+
+#endif /* NVMX_DAEMON_MANAGER_H */

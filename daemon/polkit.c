@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * org.freedesktop.PolicyKit1.Authority.CheckAuthorization, asynchronously.  Each
+ * question owns its method call until it is answered.
+ *
+ * polkit decides for everybody, root too.  Only if there is no polkit at all,
+ * root is allowed and everybody else refused.
+ */
+#include <inttypes.h>
+
+#include "daemon/polkit.h"
+#include "policy/util.h"
+
+#define POLKIT_ALLOW_USER_INTERACTION	1
+
+/* A person has to find a password; a machine has to answer. */
+#define TIMEOUT_INTERACTIVE_USEC	(15 * 60 * UINT64_C(1000000))
+#define TIMEOUT_USEC			(25 * UINT64_C(1000000))
+
+struct question {
+	sd_bus_message *call;
+	char *action;
+	bool interactive;
+	polkit_authorized_t authorized;
+	void *userdata;
+};
+
+static void question_free(void *p)
+{
+	struct question *q = p;
+
+	if (!q)
+		return;
+	sd_bus_message_unref(q->call);
+	free(q->action);
+	free(q);
+}
+
+static inline void question_freep(struct question **q)
+{
+	question_free(*q);
+}
+
+static bool polkit_is_absent(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+	       (error->name && strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0) ||
+	       sd_bus_error_has_name(error, "org.freedesktop.systemd1.NoSuchUnit") ||
+	       sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitMasked");
+}
+
+/* 0: allowed. */
+static int decide_without_polkit(const struct question *q, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+	uid_t uid;
+	int r;
+
+	r = sd_bus_query_sender_creds(q->call, SD_BUS_CREDS_EUID, &creds);
+	if (r >= 0)
+		r = sd_bus_creds_get_euid(creds, &uid);
+	if (r >= 0 && uid == 0)
+		return 0;
+
+	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+				 "%s is root's alone, because polkit is not there to be asked.", q->action);
+}
+
+static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error *error)
+{
+	int authorized, challenge, r;
+
+	if (sd_bus_message_is_method_error(reply, NULL)) {
+		const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+		if (polkit_is_absent(e))
+			return decide_without_polkit(q, error);
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "polkit could not decide on %s: %s.", q->action,
+					 isempty(e->message) ? e->name : e->message);
+	}
+
+	r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
+	if (r < 0)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "polkit's answer on %s could not be read.", q->action);
+
+	if (authorized)
+		return 0;
+	if (challenge && !q->interactive)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+					 "%s needs a password, and the caller did not allow to ask for one.",
+					 q->action);
+	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+				 "polkit does not allow the caller %s.", q->action);
+}
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct question *q = userdata;
+	int r;
+
+	r = decide(q, reply, &error);
+	if (r >= 0)
+		r = q->authorized(q->call, q->userdata, &error);
+	if (r < 0 || sd_bus_error_is_set(&error))
+		sd_bus_reply_method_errno(q->call, r, &error);
+
+	return 0;
+}
+
+static int append_question(sd_bus_message *m, const struct question *q, const char *const *details)
+{
+	int r;
+
+	r = sd_bus_message_append(m, "(sa{sv})s", "system-bus-name", 1, "name", "s",
+				  sd_bus_message_get_sender(q->call), q->action);
+	if (r < 0)
+		return r;
+
+	r = sd_bus_message_open_container(m, 'a', "{ss}");
+	if (r < 0)
+		return r;
+	for (; details && details[0]; details += 2) {
+		r = sd_bus_message_append(m, "{ss}", details[0], details[1]);
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_close_container(m);
+	if (r < 0)
+		return r;
+
+	return sd_bus_message_append(m, "us", q->interactive ? POLKIT_ALLOW_USER_INTERACTION : 0, "");
+}
+
+int polkit_authorize(sd_bus_message *call, const char *action, const char *const *details,
+		     polkit_authorized_t authorized, void *userdata, sd_bus_error *error)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(question_freep) struct question *q = NULL;
+	sd_bus *bus = sd_bus_message_get_bus(call);
+	sd_bus_slot *slot;
+	int r;
+
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	q->call = sd_bus_message_ref(call);
+	q->interactive = sd_bus_message_get_allow_interactive_authorization(call) > 0;
+	q->authorized = authorized;
+	q->userdata = userdata;
+	q->action = strdup(action);
+	if (!q->action)
+		return -ENOMEM;
+
+	r = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.PolicyKit1",
+					   "/org/freedesktop/PolicyKit1/Authority",
+					   "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+	if (r < 0)
+		return r;
+	r = append_question(m, q, details);
+	if (r < 0)
+		return r;
+	r = sd_bus_call_async(bus, &slot, m, on_answer, q,
+			      q->interactive ? TIMEOUT_INTERACTIVE_USEC : TIMEOUT_USEC);
+	if (r < 0)
+		return r;
+
+	/* The bus keeps the slot until the answer, and the slot the question. */
+	sd_bus_slot_set_destroy_callback(slot, question_free);
+	steal_ptr(q);
+	sd_bus_slot_set_floating(slot, 1);
+	sd_bus_slot_unref(slot);
+	return 1;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of a VM in the daemon: from the kernel's record to EPOLLHUP, and what
+ * /proc and libvirt tell about it meanwhile.  Owns the fd of the VM.
+ */
+#include <inttypes.h>
+#include <sys/epoll.h>
+
+#include "daemon/libvirt.h"
+#include "daemon/vm.h"
+
+static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct vm *vm = userdata;
+
+	if (revents & (EPOLLHUP | EPOLLERR))
+		manager_remove_vm(vm->manager, vm);
+	return 0;
+}
+
+/* A process that cannot be seen (another pid namespace, or gone) has no name. */
+static int identify(struct vm *vm)
+{
+	_cleanup_free_ char *comm = NULL;
+	int r;
+
+	r = proc_identify(vm->pid, vm->start_time, &comm, vm->uuid);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		vm->uuid[0] = 0;
+		if (asprintf(&comm, "vm-%" PRIu64, vm->id) < 0) {
+			comm = NULL;
+			return -ENOMEM;
+		}
+		if (r != -ESRCH)
+			log_vm(vm, LOG_WARNING, "VM %" PRIu64 " stays without a name, because /proc/%d could not be read: %s.",
+			       vm->id, (int)vm->pid, strerror(-r));
+	}
+
+	vm->name = steal_ptr(comm);
+	return 0;
+}
+
+int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struct vm **ret)
+{
+	_cleanup_vm_ struct vm *vm = NULL;
+	struct nvmx_vm_info info;
+	int r;
+
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	vm->manager = m;
+	vm->id = id;
+	vm->pid = pid;
+	vm->start_time = start_time;
+	vm->fd = -EBADF;
+	vm->domain = VM_DOMAIN_NONE;
+	if (asprintf(&vm->path, VM_PATH_PREFIX "/%" PRIu64, id) < 0) {
+		vm->path = NULL;
+		return -ENOMEM;
+	}
+
+	r = link_open_vm(&m->link, id, &vm->fd);
+	if (r < 0)
+		return r;
+	/* EPOLLHUP comes unasked. */
+	r = sd_event_add_io(m->event, &vm->hangup, vm->fd, 0, on_hangup, vm);
+	if (r < 0)
+		return r;
+
+	r = vm_get_info(vm, &info);
+	if (r < 0)
+		return r;
+	vm->vmxon = info.flags & NVMX_VM_FLAG_VMXON;
+	r = identify(vm);
+	if (r < 0)
+		return r;
+	r = vm_policy_refresh(vm);
+	if (r < 0)
+		return r;
+
+	*ret = steal_ptr(vm);
+	return 0;
+}
+
+struct vm *vm_free(struct vm *vm)
+{
+	if (!vm)
+		return NULL;
+
+	sd_event_source_disable_unref(vm->hangup);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	metadata_free(vm->metadata);
+	vm_policy_clear(&vm->policy);
+	free(vm->metadata_text);
+	free(vm->metadata_error);
+	free(vm->error);
+	free(vm->name);
+	free(vm->path);
+	free(vm);
+	return NULL;
+}
+
+int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret)
+{
+	return link_vm_get_info(&vm->manager->link, vm->fd, ret);
+}
+
+void vm_set_vmxon(struct vm *vm)
+{
+	if (vm->vmxon)
+		return;
+
+	vm->vmxon = true;
+	vm_bus_changed(vm, (const char *const[]) { "VMXOn", NULL });
+}
+
+/*
+ * Settles what needs no answer; a VM whose domain libvirt may know waits for it,
+ * so that a policy in force is not changed back and forth by a restart.
+ */
+void vm_ask_libvirt(struct vm *vm)
+{
+	if (!vm->manager->libvirt || isempty(vm->uuid)) {
+		vm_policy_settle(vm, false);
+		return;
+	}
+
+	if (vm->domain == VM_DOMAIN_NONE)
+		vm->domain = VM_DOMAIN_ASKED;
+	if (vm->manager->libvirt_connected)
+		libvirt_lookup(vm->manager->libvirt, vm->uuid);
+}
+
+static void set_name(struct vm *vm, const char *name)
+{
+	char *copy;
+
+	if (isempty(name) || streq(vm->name, name))
+		return;
+	copy = strdup(name);
+	if (!copy)
+		return;
+
+	free(vm->name);
+	vm->name = copy;
+	vm_bus_changed(vm, (const char *const[]) { "Name", NULL });
+}
+
+/* The sentence becomes the VM's; said in the log when it is a new one. */
+static void set_metadata_error(struct vm *vm, char *sentence)
+{
+	bool same = vm->metadata_error && sentence && streq(vm->metadata_error, sentence);
+
+	free(vm->metadata_error);
+	vm->metadata_error = sentence;
+	if (same)
+		return;
+
+	log_vm(vm, LOG_ERR, "The metadata of domain %s: %s The policy in force stays.", vm->name,
+	       sentence ? sentence : "out of memory.");
+	free(vm->error);
+	vm->error = sentence ? strdup(sentence) : NULL;
+	vm_bus_changed(vm, (const char *const[]) { "PolicyError", NULL });
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? streq(a, b) : a == b;
+}
+
+/* What the running domain's metadata is now, as libvirt said it. */
+static void take_metadata(struct vm *vm, const struct domain_info *info, bool first)
+{
+	_cleanup_metadata_ struct metadata *metadata = NULL;
+	char *sentence = NULL;
+	bool supersede;
+	int r = 0;
+
+	if (info->error < 0) {
+		sentence = strdup(info->error_text ? info->error_text : strerror(-info->error));
+		set_metadata_error(vm, sentence);
+		return;
+	}
+
+	/* The same thing may be told many times. */
+	if (!first && !vm->metadata_error && text_equal(vm->metadata_text, info->metadata))
+		return;
+
+	if (info->metadata)
+		r = metadata_parse(info->metadata, &metadata, &sentence);
+	if (r < 0) {
+		set_metadata_error(vm, sentence);
+		return;
+	}
+
+	free(vm->metadata_text);
+	vm->metadata_text = info->metadata ? strdup(info->metadata) : NULL;
+	free(steal_ptr(vm->metadata_error));
+
+	/*
+	 * The last writer wins: metadata that changes while the VM runs ends a policy
+	 * set at run time.  What was there when the daemon first looked has not changed.
+	 */
+	supersede = !first && !metadata_equal(vm->metadata, metadata);
+	metadata_free(vm->metadata);
+	vm->metadata = steal_ptr(metadata);
+	vm_policy_settle(vm, supersede);
+}
+
+void vm_on_domain(struct vm *vm, const struct domain_info *info)
+{
+	bool first = vm->domain != VM_DOMAIN_KNOWN;
+
+	/* A domain that does not run is not this VM, or is this VM's end. */
+	if (info->kind != DOMAIN_INFO || info->id < 0) {
+		if (vm->domain == VM_DOMAIN_ASKED && info->kind != DOMAIN_GONE) {
+			vm->domain = VM_DOMAIN_NONE;
+			vm_policy_settle(vm, false);
+		}
+		return;
+	}
+
+	vm->domain = VM_DOMAIN_KNOWN;
+	set_name(vm, info->name);
+	take_metadata(vm, info, first);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A VM of the kernel's list: vm.c has its life and what is known of it,
+ * vm-policy.c how its policy is decided and applied, vm-dbus.c its face on the bus.
+ * The manager owns it.
+ */
+#ifndef NVMX_DAEMON_VM_H
+#define NVMX_DAEMON_VM_H
+
+#include <sys/types.h>
+
+#include "daemon/log.h"
+#include "daemon/manager.h"
+#include "daemon/proc.h"
+
+#define VM_PATH_PREFIX	MANAGER_PATH "/vm"
+#define VM_INTERFACE	"org.nvmx1.VM"
+
+struct domain_info;
+
+/* Where a policy came from; ascending precedence. */
+enum policy_source {
+	POLICY_SOURCE_DEFAULT,
+	POLICY_SOURCE_MATCH,
+	POLICY_SOURCE_METADATA,
+	POLICY_SOURCE_RUNTIME,
+};
+
+/*
+ * The policy in force, always as the kernel told it; base and source are from the
+ * label.  assignment is NULL if the kernel's answer made no sense.
+ */
+struct vm_policy {
+	struct assignment *assignment;
+	char *base;
+	enum policy_source source;
+	bool labelled;
+};
+
+/* What libvirt says of the VM's domain. */
+enum vm_domain {
+	VM_DOMAIN_ASKED,	/* no answer yet: the policy is left as it is */
+	VM_DOMAIN_NONE,		/* libvirt does not know it, or there is no libvirt */
+	VM_DOMAIN_KNOWN,
+};
+
+struct vm {
+	struct manager *manager;
+
+	uint64_t id, start_time;
+	pid_t pid;
+	char *path;			/* on the bus */
+	char *name;			/* the domain's, or the process's */
+	char uuid[PROC_UUID_LEN];	/* "": none */
+	bool vmxon;
+
+	int fd;
+	sd_event_source *hangup;
+
+	enum vm_domain domain;
+	struct metadata *metadata;	/* parsed; NULL: none, or malformed */
+	char *metadata_text;		/* as libvirt gave it; NULL: none */
+	char *metadata_error;		/* why it could not be read */
+
+	struct vm_policy policy;
+	char *error;			/* PolicyError; NULL: none */
+	bool announced;			/* on the bus */
+};
+
+/* vm.c. -ENOENT, -ENODEV: gone before it could be opened. */
+int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struct vm **ret);
+struct vm *vm_free(struct vm *vm);	/* NULL */
+DEFINE_CLEANUP(struct vm *, vm_free)
+#define _cleanup_vm_ _cleanup_(vm_freep)
+
+int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret);
+void vm_set_vmxon(struct vm *vm);
+void vm_ask_libvirt(struct vm *vm);
+void vm_on_domain(struct vm *vm, const struct domain_info *info);
+
+/* vm-policy.c */
+const char *policy_source_to_string(enum policy_source source);
+void vm_policy_clear(struct vm_policy *p);
+/* Asks the kernel what is in force; says on the bus what changed. */
+int vm_policy_refresh(struct vm *vm);
+/* Decides anew and applies it; a policy set at run time stays, unless superseded. */
+void vm_policy_settle(struct vm *vm, bool supersede_runtime);
+/* What SetPolicy would put in force.  *ret_base is the caller's to free. */
+int vm_policy_compute(struct vm *vm, const char *name, const struct policy_change *changes,
+		      size_t n, struct assignment **ret, char **ret_base, char **ret_error);
+int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, char **ret_error);
+int vm_policy_reset(struct vm *vm, char **ret_error);
+int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n);
+
+/* vm-dbus.c */
+int vm_bus_add(struct manager *m);
+void vm_bus_changed(struct vm *vm, const char *const *properties);
+const char *vm_shadowing(const struct vm *vm);
+
+#endif /* NVMX_DAEMON_VM_H */
