@@ -469,12 +469,10 @@ static void try_connect(struct libvirt *l)
 	l->retry_ms = RETRY_MIN_MS;
 	free(l->last_error);
 	l->last_error = NULL;
-	log_info("Connected to libvirt at %s", l->uri);
 }
 
 static void on_lost(struct libvirt *l)
 {
-	log_notice("The connection to libvirt is lost, will connect again");
 	drop_connection(l);
 	post_state(l, false);
 	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
