@@ -156,7 +156,7 @@ static int scan_value(struct scanner *s, const char *path)
 	size_t len;
 	int r;
 
-	if (s->p >= s->end || s->depth >= POLICY_DEPTH_MAX)
+	if (s->p >= s->end || s->depth > POLICY_DEPTH_MAX)
 		return odd(s);
 	r = add_place(s, path);
 	if (r < 0)

@@ -397,8 +397,8 @@ static int parse_json(const char *path, const char *text, size_t size,
 		return error_set(ret_error, -EBADMSG, "%s:%u: A NUL byte is in the file; "
 				 "policies are text.", path, json_line(text, size, nul - text));
 
-	/* json-c counts the value inside the innermost one as a level. */
-	tokener = json_tokener_new_ex(POLICY_DEPTH_MAX);
+	/* json-c counts the value inside the innermost one as a level, too. */
+	tokener = json_tokener_new_ex(POLICY_DEPTH_MAX + 1);
 	if (!tokener)
 		return error_set(ret_error, -ENOMEM, "Out of memory.");
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
