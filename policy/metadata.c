@@ -31,13 +31,13 @@ static bool is_ours(const xmlNode *node, const char *name)
 	       (!node->ns || streq((const char *)node->ns->href, METADATA_NAMESPACE));
 }
 
-/* The text of an attribute; NULL without memory.  Entities cannot be in it. */
+/* The text of an attribute; NULL without memory.  Entities, which only a DTD can bring, are not in it. */
 static char *attribute_text(const xmlAttr *attribute)
 {
 	xmlChar *s;
 	char *copy;
 
-	s = xmlNodeListGetString(attribute->doc, attribute->children, 0);
+	s = xmlNodeListGetString(attribute->doc, attribute->children, 1);
 	copy = strdup(s ? (const char *)s : "");
 	xmlFree(s);
 	return copy;

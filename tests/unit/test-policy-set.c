@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Directories of policy files: override, masks, broken files, matches, chains,
+ * and the shipped files on a kernel's table.
+ */
+#include <sys/stat.h>
+
+#include "tests/unit/unit.h"
+
+struct dirs {
+	char base[32];
+	char low[64], high[64];
+	const char *list[4];
+	char errors[4096];		/* all sentences, a line each */
+};
+
+static int setup(void **state)
+{
+	struct dirs *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -1;
+	strcpy(d->base, "/tmp/nvmx-unit-XXXXXX");
+	if (!mkdtemp(d->base))
+		return -1;
+	sprintf(d->low, "%s/low", d->base);
+	sprintf(d->high, "%s/high", d->base);
+	d->list[0] = d->low;
+	d->list[1] = "/nonexistent/nvmx";
+	d->list[2] = d->high;
+	*state = d;
+	return mkdir(d->low, 0700) < 0 || mkdir(d->high, 0700) < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	struct dirs *d = *state;
+	char command[64];
+	int r;
+
+	sprintf(command, "rm -rf %s", d->base);
+	r = system(command);
+	free(d);
+	return r;
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void on_error(const char *sentence, void *userdata)
+{
+	struct dirs *d = userdata;
+
+	assert_true(strlen(d->errors) + strlen(sentence) + 2 < sizeof(d->errors));
+	strcat(d->errors, sentence);
+	strcat(d->errors, "\n");
+}
+
+static struct policy_set *load(struct dirs *d)
+{
+	struct policy_set *set = NULL;
+
+	d->errors[0] = '\0';
+	assert_int_equal(policy_set_load(d->list, &test_table, on_error, d, &set), 0);
+	return set;
+}
+
+static void test_empty(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = load(*state);
+	_cleanup_assignment_ struct assignment *a = NULL, *kernel = NULL;
+
+	assert_string_equal(policy_set_get(set, 0)->name, "stock");
+	assert_string_equal(policy_set_get(set, 0)->path, "");
+	assert_null(policy_set_get(set, 1));
+	assert_int_equal(policy_set_resolve(set, &test_table, "stock", &a, NULL), 0);
+	assert_int_equal(assignment_new_kernel(&test_table, &kernel), 0);
+	assert_true(assignment_equal(a, kernel));
+	assert_string_equal(((struct dirs *)*state)->errors, "");
+}
+
+static void test_override_and_mask(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+	char path[128];
+
+	put(d->low, "a.json", "{\"name\":\"a\",\"description\":\"low\"}");
+	put(d->low, "b.json", "{\"name\":\"b\"}");
+	put(d->low, "c.json", "{\"name\":\"c\"}");
+	put(d->low, "e.json", "{\"name\":\"e\",\"description\":\"low\"}");
+	put(d->low, "README", "not a policy");
+	put(d->low, ".hidden.json", "not a policy");
+	put(d->high, "a.json", "{\"name\":\"a\",\"description\":\"high\"}");
+	put(d->high, "c.json", "");
+	snprintf(path, sizeof(path), "%s/b.json", d->high);
+	assert_int_equal(symlink("/dev/null", path), 0);
+
+	set = load(d);
+	assert_string_equal(d->errors, "");
+	assert_string_equal(policy_set_get(set, 0)->name, "a");
+	assert_string_equal(policy_set_get(set, 0)->description, "high");
+	assert_string_equal(policy_set_get(set, 1)->name, "e");
+	assert_string_equal(policy_set_get(set, 2)->name, "stock");
+	assert_null(policy_set_get(set, 3));
+}
+
+static void test_broken_beside_good(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	const struct policy *p = NULL;
+	struct dirs *d = *state;
+	char *e = NULL;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\n\"fields\":{\"HOST_RSP\":3}}");
+	put(d->low, "b.json", "{\"name\":\"b\"}");
+	put(d->low, "c.json", "{\"name\":\"b\"}");
+	assert_int_equal(mkdir(strcat(strcpy((char [128]){}, d->low), "/d.json"), 0700), 0);
+
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/a.json:2: .fields.HOST_RSP: "));
+	assert_non_null(strstr(d->errors, "/c.json: There is a policy b already, in "));
+	assert_non_null(strstr(d->errors, "/d.json: This is not a regular file"));
+	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
+	assert_int_equal(policy_set_find(set, "a", &p, &e), -ENOENT);
+	assert_sentence(e, "Policy a is not usable", "/a.json:2: .fields.HOST_RSP");
+	assert_int_equal(policy_set_find(set, "x", &p, &e), -ENOENT);
+	assert_sentence(e, "\"x\"", "nvmxctl policy list");
+}
+
+static void test_match(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "20-b.json", "{\"name\":\"b\",\"match\":[{\"domain\":\"*\"}]}");
+	put(d->high, "10-a.json", "{\"name\":\"a\",\"match\":[{\"domain\":\"x\"},{\"domain\":\"win-[0-9]\"}]}");
+	set = load(d);
+	assert_string_equal(policy_set_match(set, "win-1")->name, "a");
+	assert_string_equal(policy_set_match(set, "win-10")->name, "b");
+	assert_string_equal(policy_set_match(set, "")->name, "b");
+	put(d->high, "20-b.json", "");
+	policy_set_free(set);
+	set = load(d);
+	assert_null(policy_set_match(set, "win-10"));
+}
+
+static void test_chain(void **state)
+{
+	_cleanup_assignment_ struct assignment *a = NULL, *b = NULL;
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\"extends\":\"none\",\"vmwrite-any-field\":\"hide\","
+	    "\"fields\":{\"HOST_RSP\":\"read-write\",\"GUEST_RIP\":\"read-only\"}}");
+	put(d->low, "b.json", "{\"name\":\"b\",\"extends\":\"a\",\"fields\":{\"HOST_RSP\":\"read-only\"}}");
+	put(d->low, "c.json", "{\"name\":\"c\",\"extends\":\"b\",\"vmwrite-any-field\":\"inherit\"}");
+	set = load(d);
+	assert_string_equal(d->errors, "");
+	assert_int_equal(policy_set_resolve(set, &test_table, "b", &b, NULL), 0);
+	assert_int_equal(b->vmwrite_any_field, NVMX_VMWRITE_ANY_HIDE);
+	assert_int_equal(policy_set_resolve(set, &test_table, "c", &a, NULL), 0);
+	assert_int_equal(a->vmwrite_any_field, NVMX_VMWRITE_ANY_INHERIT);
+	assert_int_equal(class_of(a, "HOST_RSP"), NVMX_CLASS_READ_ONLY);
+	assert_int_equal(class_of(a, "GUEST_RIP"), NVMX_CLASS_READ_ONLY);
+	assert_int_equal(class_of(a, "VM_EXIT_REASON"), NVMX_CLASS_INTERCEPT);
+}
+
+static void test_loops(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct assignment *a = NULL;
+	struct dirs *d = *state;
+	char name[32], text[128];
+	char *e = NULL;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\n\"extends\":\"b\"}");
+	put(d->low, "b.json", "{\"name\":\"b\",\"extends\":\"a\"}");
+	put(d->low, "c.json", "{\"name\":\"c\",\"extends\":\"c\"}");
+	put(d->low, "d.json", "{\"name\":\"d\",\n\n\"extends\":\"x\"}");
+	for (int i = 0; i < 40; i++) {
+		sprintf(name, "l%d.json", i);
+		sprintf(text, "{\"name\":\"l%d\",\"extends\":\"l%d\"}", i, i + 1);
+		put(d->low, name, text);
+	}
+	put(d->low, "l40.json", "{\"name\":\"l40\"}");
+	set = load(d);
+	assert_int_equal(policy_set_resolve(set, &test_table, "b", &a, &e), -ELOOP);
+	assert_sentence(e, "/a.json:2: .extends: ", "extends itself by way of others");
+	assert_int_equal(policy_set_resolve(set, &test_table, "c", &a, &e), -ELOOP);
+	assert_sentence(e, "/c.json:1: .extends: ", "Policy c extends itself;");
+	assert_int_equal(policy_set_resolve(set, &test_table, "d", &a, &e), -ENOENT);
+	assert_sentence(e, "/d.json:3: .extends: ", "\"x\"");
+	assert_int_equal(policy_set_resolve(set, &test_table, "l0", &a, &e), -ELOOP);
+	assert_sentence(e, "More than 32");
+	assert_int_equal(policy_set_resolve(set, &test_table, "none", &a, &e), -ENOENT);
+	assert_sentence(e, "none");
+	assert_null(a);
+}
+
+static void test_not_on_this_kernel(void **state)
+{
+	_cleanup_assignment_ struct assignment *good = NULL;
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct assignment *a = NULL;
+	struct dirs *d = *state;
+	char *e = NULL;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\"fields\":{\n\"GUEST_CS_AR_BYTES\":\"read-write\"}}");
+	put(d->low, "b.json", "{\"name\":\"b\",\"fields\":{\n\n\"GUEST_FOO\":\"intercept\"}}");
+	put(d->low, "c.json", "{\"name\":\"c\",\"extends\":\"a\"}");
+	put(d->low, "e.json", "{\"name\":\"e\",\"extends\":\"a\",\"fields\":{\"GUEST_CS_AR_BYTES\":\"intercept\"}}");
+	put(d->low, "f.json", "{\"name\":\"f\",\"fields\":{\"VM_INSTRUCTION_ERROR\":\"read-only\"}}");
+	put(d->low, "g.json", "{\"name\":\"g\",\"vmwrite-any-field\":\"hide\","
+	    "\"fields\":{\"VM_EXIT_REASON\":\"read-write\"}}");
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/a.json:2: .fields.GUEST_CS_AR_BYTES: "));
+	assert_non_null(strstr(d->errors, "/b.json:3: .fields.GUEST_FOO: "));
+	assert_non_null(strstr(d->errors, "/f.json:1: .fields.VM_INSTRUCTION_ERROR: "));
+	assert_non_null(strstr(d->errors, "/g.json: VM_EXIT_REASON"));
+	/* Said once, not again for c. */
+	assert_null(strstr(strstr(d->errors, "GUEST_CS_AR_BYTES: ") + 1, "GUEST_CS_AR_BYTES: "));
+
+	assert_int_equal(policy_set_resolve(set, &test_table, "a", &a, &e), -EOPNOTSUPP);
+	assert_sentence(e, "/a.json:2: .fields.GUEST_CS_AR_BYTES: ", "cannot be read-write",
+			"intercept or read-only");
+	assert_int_equal(policy_set_resolve(set, &test_table, "c", &a, &e), -EOPNOTSUPP);
+	assert_sentence(e, "/a.json:2: ");
+	assert_int_equal(policy_set_resolve(set, &test_table, "b", &a, &e), -ENXIO);
+	assert_sentence(e, "/b.json:3: ", "nvmxctl fields");
+	assert_int_equal(policy_set_resolve(set, &test_table, "g", &a, &e), -EOPNOTSUPP);
+	assert_sentence(e, "VM_EXIT_REASON", "hide");
+	assert_null(a);
+	/* What is on top may put it right. */
+	assert_int_equal(policy_set_resolve(set, &test_table, "e", &good, NULL), 0);
+}
+
+static void test_without_table(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\"fields\":{\"GUEST_FOO\":\"intercept\"}}");
+	assert_int_equal(policy_set_load(d->list, NULL, on_error, d, &set), 0);
+	assert_string_equal(d->errors, "");
+	assert_string_equal(policy_set_get(set, 0)->name, "a");
+}
+
+/* Stock is always there, even if its file is not usable. */
+static void test_broken_stock(void **state)
+{
+	_cleanup_assignment_ struct assignment *a = NULL;
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "stock.json", "{");
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/stock.json:1: "));
+	assert_int_equal(policy_set_resolve(set, &test_table, "stock", &a, NULL), 0);
+}
+
+static void test_shipped(void **state)
+{
+	static const struct {
+		const char *name, *field;
+		unsigned int shadow_class;
+	} expected[] = {
+		{ "stock", "VM_EXIT_REASON", NVMX_CLASS_READ_ONLY },
+		{ "stock", "GUEST_SS_AR_BYTES", NVMX_CLASS_READ_ONLY },
+		{ "legacy", "VM_EXIT_REASON", NVMX_CLASS_READ_WRITE },
+		{ "legacy", "GUEST_RIP", NVMX_CLASS_READ_WRITE },
+		{ "legacy", "GUEST_SS_AR_BYTES", NVMX_CLASS_READ_ONLY },
+		{ "legacy", "VM_INSTRUCTION_ERROR", NVMX_CLASS_INTERCEPT },
+		{ "no-ar-bytes", "GUEST_CS_AR_BYTES", NVMX_CLASS_INTERCEPT },
+		{ "no-ar-bytes", "GUEST_SS_AR_BYTES", NVMX_CLASS_INTERCEPT },
+		{ "no-ar-bytes", "VM_EXIT_REASON", NVMX_CLASS_READ_ONLY },
+		{ "intercept-all", "GUEST_RIP", NVMX_CLASS_INTERCEPT },
+		{ "intercept-all", "VM_EXIT_REASON", NVMX_CLASS_INTERCEPT },
+	};
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+	_cleanup_free_ char *dir = NULL;
+
+	assert_true(asprintf(&dir, "%s/policy", getenv("NVMX_SOURCE") ?: ".") > 0);
+	d->list[0] = dir;
+	set = load(d);
+	assert_string_equal(d->errors, "");
+	assert_null(policy_set_get(set, 4));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		_cleanup_assignment_ struct assignment *a = NULL;
+
+		assert_int_equal(policy_set_resolve(set, &test_table, expected[i].name, &a, NULL), 0);
+		assert_int_equal(class_of(a, expected[i].field), expected[i].shadow_class);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_empty),
+		TEST(test_override_and_mask),
+		TEST(test_broken_beside_good),
+		TEST(test_match),
+		TEST(test_chain),
+		TEST(test_loops),
+		TEST(test_not_on_this_kernel),
+		TEST(test_without_table),
+		TEST(test_broken_stock),
+		TEST(test_shipped),
+	};
+
+	return cmocka_run_group_tests_name("policy-set", tests, NULL, NULL);
+}
