@@ -24,7 +24,7 @@ const unsigned int nvmx_nr_fields = ARRAY_SIZE(nvmx_fields);
  * and VMWRITE exits look up here, so it is an array and not a search.
  */
 #define NVMX_NO_INDEX		0xff
-#define NVMX_NR_VMCS12_INDICES	2048
+#define NVMX_NR_VMCS12_INDICES	4096
 
 static u8 nvmx_indices[NVMX_NR_VMCS12_INDICES] __ro_after_init;
 
