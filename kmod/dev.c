@@ -385,6 +385,9 @@ static long nvmx_ioctl(struct file *file, const struct nvmx_ioctl *table, size_t
 		return -EFAULT;
 	if (size < op->min_size)
 		return -EINVAL;
+	/* As openat2() does: nobody has the kernel read gigabytes of zeroes. */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 
 	r = copy_struct_from_user(&arg, op->size, uarg, size);
 	if (r)

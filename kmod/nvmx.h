@@ -56,6 +56,9 @@ static inline bool nvmx_can_shadow(void)
 	return nvmx_nested && enable_shadow_vmcs;
 }
 
+/* NVMX_WIDTH_* */
+#define NVMX_NR_WIDTHS	4
+
 /* ---- policy.c ------------------------------------------------------------ */
 
 struct nvmx_policy_obj {
@@ -70,10 +73,18 @@ struct nvmx_policy_obj {
 	 */
 	unsigned long *vmwrite_strict;
 	char label[NVMX_LABEL_LEN];
-	/* Indices into nvmx_fields[]: first the read-write fields, then the read-only. */
-	u16 nr_rw;
-	u16 nr_shadowed;
-	u8 shadowed[];
+	/*
+	 * The read-write fields, then the read-only; each list by width, as the
+	 * encoding sorts them, so that a copy need not look at it.
+	 */
+	struct nvmx_list {
+		u8 nr[NVMX_NR_WIDTHS];
+		u8 total;
+	} rw, ro;
+	struct nvmx_shadowed {
+		u16 encoding;
+		u16 offset;
+	} shadowed[];
 };
 
 /* The class of each field of nvmx_fields[]; the form in which policies are made. */
@@ -193,15 +204,16 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu);
 
 /*
  * Called before each entry, with preemption disabled and before vmcs12 is
- * synced to the shadow VMCS.  While L2 runs vmcs02 is loaded: the switch waits
- * for L1's next entry.
+ * synced to the shadow VMCS.  With vmcs02 loaded, because L2 runs or is about
+ * to, the switch waits for L1's next entry.
  */
 static inline void nvmx_prepare_switch_to_guest(struct kvm_vcpu *vcpu)
 {
 	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(to_vmx(vcpu)->nvmx.policy != READ_ONCE(vm->slot.policy)) &&
-	    !is_guest_mode(vcpu))
+	if (unlikely(vmx->nvmx.policy != READ_ONCE(vm->slot.policy)) &&
+	    vmx->loaded_vmcs == &vmx->vmcs01)
 		nvmx_switch_policy(vcpu);
 }
 

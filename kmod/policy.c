@@ -80,19 +80,25 @@ static void nvmx_fill_bitmaps(struct nvmx_policy_obj *policy, const struct nvmx_
 	}
 }
 
-static void nvmx_fill_lists(struct nvmx_policy_obj *policy, const struct nvmx_classes *classes)
+/* Appends the fields of @class, in the order of nvmx_fields[], which is by encoding. */
+static void nvmx_fill_list(struct nvmx_policy_obj *policy, struct nvmx_list *list,
+			   const struct nvmx_classes *classes, u8 class)
 {
+	struct nvmx_shadowed *next = &policy->shadowed[policy->rw.total];
 	unsigned int i;
 
-	for (i = 0; i < nvmx_nr_fields; i++)
-		if (classes->class[i] == NVMX_CLASS_READ_WRITE)
-			policy->shadowed[policy->nr_shadowed++] = i;
+	for (i = 0; i < nvmx_nr_fields; i++) {
+		const struct nvmx_field_desc *field = &nvmx_fields[i];
 
-	policy->nr_rw = policy->nr_shadowed;
+		if (classes->class[i] != class)
+			continue;
 
-	for (i = 0; i < nvmx_nr_fields; i++)
-		if (classes->class[i] == NVMX_CLASS_READ_ONLY)
-			policy->shadowed[policy->nr_shadowed++] = i;
+		next->encoding = field->encoding;
+		next->offset = field->offset;
+		next++;
+		list->nr[vmcs_field_width(field->encoding)]++;
+		list->total++;
+	}
 }
 
 static bool nvmx_needs_strict(const struct nvmx_classes *classes)
@@ -141,7 +147,8 @@ struct nvmx_policy_obj *nvmx_policy_create(const struct nvmx_classes *classes)
 	}
 
 	nvmx_fill_bitmaps(policy, classes);
-	nvmx_fill_lists(policy, classes);
+	nvmx_fill_list(policy, &policy->rw, classes, NVMX_CLASS_READ_WRITE);
+	nvmx_fill_list(policy, &policy->ro, classes, NVMX_CLASS_READ_ONLY);
 	return policy;
 }
 

@@ -5,37 +5,81 @@
  */
 #include "nvmx.h"
 
+/*
+ * One list in one direction.  The width is known for a run of fields at a time;
+ * asking it of each field is what most of a copy would cost.
+ */
+#define NVMX_COPY_LIST(copy, list, field, vmcs12)				\
+do {										\
+	field = copy(field, (list)->nr[NVMX_WIDTH_16], vmcs12, sizeof(u16));	\
+	field = copy(field, (list)->nr[NVMX_WIDTH_64], vmcs12, sizeof(u64));	\
+	field = copy(field, (list)->nr[NVMX_WIDTH_32], vmcs12, sizeof(u32));	\
+	field = copy(field, (list)->nr[NVMX_WIDTH_NATURAL], vmcs12,		\
+		     sizeof(natural_width));					\
+} while (0)
+
+static __always_inline const struct nvmx_shadowed *
+nvmx_run_to_vmcs12(const struct nvmx_shadowed *field, unsigned int nr, void *vmcs12, size_t size)
+{
+	const struct nvmx_shadowed *end = field + nr;
+
+	for (; field < end; field++) {
+		unsigned long value = __vmcs_readl(field->encoding);
+		void *to = vmcs12 + field->offset;
+
+		if (size == sizeof(u16))
+			*(u16 *)to = value;
+		else if (size == sizeof(u32))
+			*(u32 *)to = value;
+		else
+			*(u64 *)to = value;
+	}
+
+	return field;
+}
+
+static __always_inline const struct nvmx_shadowed *
+nvmx_run_to_shadow(const struct nvmx_shadowed *field, unsigned int nr, const void *vmcs12,
+		   size_t size)
+{
+	const struct nvmx_shadowed *end = field + nr;
+
+	for (; field < end; field++) {
+		const void *from = vmcs12 + field->offset;
+
+		if (size == sizeof(u16))
+			__vmcs_writel(field->encoding, *(const u16 *)from);
+		else if (size == sizeof(u32))
+			__vmcs_writel(field->encoding, *(const u32 *)from);
+		else
+			__vmcs_writel(field->encoding, *(const u64 *)from);
+	}
+
+	return field;
+}
+
 /* The read-write fields only: for all others vmcs12 is the truth. */
 void nvmx_copy_shadow_to_vmcs12(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 {
 	const struct nvmx_policy_obj *policy = vmx->nvmx.policy;
-	unsigned int i;
+	const struct nvmx_shadowed *field = policy->shadowed;
 
-	for (i = 0; i < policy->nr_rw; i++) {
-		const struct nvmx_field_desc *field = &nvmx_fields[policy->shadowed[i]];
-
-		vmcs12_write_any(vmcs12, field->encoding, field->offset,
-				 __vmcs_readl(field->encoding));
-	}
+	NVMX_COPY_LIST(nvmx_run_to_vmcs12, &policy->rw, field, vmcs12);
 
 	vmx->nvmx.shadow_to_vmcs12++;
-	vmx->nvmx.fields_to_vmcs12 += policy->nr_rw;
+	vmx->nvmx.fields_to_vmcs12 += policy->rw.total;
 }
 
 void nvmx_copy_vmcs12_to_shadow(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 {
 	const struct nvmx_policy_obj *policy = vmx->nvmx.policy;
-	unsigned int i;
+	const struct nvmx_shadowed *field = policy->shadowed;
 
-	for (i = 0; i < policy->nr_shadowed; i++) {
-		const struct nvmx_field_desc *field = &nvmx_fields[policy->shadowed[i]];
-
-		__vmcs_writel(field->encoding,
-			      vmcs12_read_any(vmcs12, field->encoding, field->offset));
-	}
+	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->rw, field, vmcs12);
+	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->ro, field, vmcs12);
 
 	vmx->vcpu.stat.nested_shadow_syncs++;
-	vmx->nvmx.fields_to_shadow += policy->nr_shadowed;
+	vmx->nvmx.fields_to_shadow += policy->rw.total + policy->ro.total;
 }
 
 void nvmx_program(struct kvm_vcpu *vcpu)
@@ -72,9 +116,6 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct nvmx_policy_obj *old = vmx->nvmx.policy;
-
-	if (WARN_ON_ONCE(vmx->loaded_vmcs != &vmx->vmcs01))
-		return;
 
 	if (enable_shadow_vmcs && vmx->nested.current_vmptr != INVALID_GPA) {
 		if (!vmx->nested.need_vmcs12_to_shadow_sync)

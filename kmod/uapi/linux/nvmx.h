@@ -22,7 +22,7 @@
  *	EINVAL		size too small for the first version of the struct,
  *			flags or reserved not zero, or as the struct says
  *	E2BIG		the struct is larger than the kernel's and what it does
- *			not know is not zero
+ *			not know is not zero, or larger than a page
  *	EFAULT		a pointer does not point to memory of the caller
  *	ENOMEM		no memory
  *	ENODEV		(fd of a VM) the VM is gone
