@@ -65,8 +65,7 @@
 
 /* features of struct nvmx_info */
 #define NVMX_FEATURE_NESTED		(1ULL << 0)	/* kvm_intel.nested=1 */
-#define NVMX_FEATURE_SHADOW_VMCS	(1ULL << 1)	/* the processor has VMCS shadowing
-							 * and enable_shadow_vmcs=1 */
+#define NVMX_FEATURE_SHADOW_VMCS	(1ULL << 1)	/* in the processor, and enable_shadow_vmcs=1 */
 /*
  * Without either of the two every policy is inert: NVMX_SET_DEFAULT_POLICY and
  * NVMX_VM_SET_POLICY fail with EOPNOTSUPP (bad_encoding NVMX_NO_FIELD).
@@ -150,8 +149,7 @@ struct nvmx_get_fields {
 };
 
 #define NVMX_VM_FLAG_VMXON	(1U << 0)	/* a vCPU has executed VMXON, ever */
-#define NVMX_VM_FLAG_EVMCS	(1U << 1)	/* a vCPU uses an enlightened VMCS now:
-						 * the policy is inert on it */
+#define NVMX_VM_FLAG_EVMCS	(1U << 1)	/* one uses an enlightened VMCS: policy inert */
 
 /**
  * struct nvmx_vm_info - a VM, in NVMX_LIST_VMS and NVMX_VM_GET_INFO
