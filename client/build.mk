@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# nvmxctl and its completion.
+
+CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols)
+LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols) $(LIBS_policy)
+
+# Without main(), for the unit tests too.
+CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o render.o)
+CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o bus.o vm.o pager.o agent.o \
+			verb-list.o verb-show.o verb-set.o verb-reset.o verb-fields.o \
+			verb-stats.o verb-policy.o)
+
+ALL		+= $(B)/client/nvmxctl
+INSTALL		+= install-client
+
+$(B)/client/nvmxctl: $(CLIENT_OBJS) $(POLICY_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_client)
+
+.PHONY: install-client
+install-client: $(B)/client/nvmxctl
+	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/bin/nvmxctl
+	$(INSTALL_BIN) -D -m 644 client/nvmxctl.bash-completion \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/nvmxctl

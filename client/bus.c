@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nvmxctl's end of the bus: connection, calls, and what an error comes to as an
+ * exit status.
+ */
+#include <limits.h>
+
+#include "client/nvmxctl.h"
+
+static const struct {
+	const char *name;
+	int status;
+} error_statuses[] = {
+	{ "org.nvmx1.Error.NoSuchVM",					STATUS_NO_VM },
+	{ "org.nvmx1.Error.VMGone",					STATUS_NO_VM },
+	{ "org.nvmx1.Error.NoKernelSupport",				STATUS_NO_KERNEL },
+	{ SD_BUS_ERROR_ACCESS_DENIED,					STATUS_REFUSED },
+	{ SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,		STATUS_REFUSED },
+};
+
+/* The service is not there, and cannot be started. */
+static const char *const unavailable[] = {
+	SD_BUS_ERROR_SERVICE_UNKNOWN,
+	SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+	SD_BUS_ERROR_NO_REPLY,
+	SD_BUS_ERROR_TIMEOUT,
+	"org.freedesktop.systemd1.NoSuchUnit",
+	"org.freedesktop.systemd1.LoadFailed",
+	"org.freedesktop.systemd1.UnitMasked",
+	"org.freedesktop.systemd1.ShuttingDown",
+};
+
+static const struct {
+	const char *support;
+	enum need missing;
+	const char *sentence;
+} supports[] = {
+	{ "no-module", NEED_MODULE,
+	  "This kernel does not have nvmx's kvm_intel: /dev/nvmx is not there. "
+	  "Load it (modprobe kvm_intel); see nvmx(4)." },
+	{ "no-nested", NEED_NESTED,
+	  "Nested virtualization is off (kvm_intel nested=0): VMs cannot use VMX, and there is "
+	  "nothing to count or steer. Load kvm_intel with nested=1." },
+	{ "no-shadow-vmcs", NEED_SHADOWING,
+	  "VMCS shadowing is off (the processor lacks it, or kvm_intel enable_shadow_vmcs=0): "
+	  "every access exits, and no policy can change that." },
+};
+
+static bool is_unavailable(const sd_bus_error *error)
+{
+	if (error->name && strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(unavailable); i++)
+		if (sd_bus_error_has_name(error, unavailable[i]))
+			return true;
+	return false;
+}
+
+int client_error_status(const sd_bus_error *error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(error_statuses); i++)
+		if (sd_bus_error_has_name(error, error_statuses[i].name))
+			return error_statuses[i].status;
+	return STATUS_FAILED;
+}
+
+int client_fail(const sd_bus_error *error, int r)
+{
+	_cleanup_free_ char *message = NULL;
+
+	message = render_safe(isempty(error->message) ? strerror(-r) : error->message);
+	if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+	    sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))
+		fprintf(stderr, "nvmxctl: Not allowed: %s\n", message ?: "access denied");
+	else
+		fprintf(stderr, "nvmxctl: %s\n", message ?: "Out of memory.");
+	return client_error_status(error);
+}
+
+/* Without the module nobody starts the service: that is the news then. */
+static int fail_unavailable(struct client *c, const char *why)
+{
+	if (!c->args->host && !c->args->machine && access("/dev/nvmx", F_OK) < 0 &&
+	    errno == ENOENT) {
+		fprintf(stderr, "nvmxctl: %s\n", supports[0].sentence);
+		return STATUS_NO_KERNEL;
+	}
+	fprintf(stderr, "nvmxctl: nvmxd cannot be reached: %s; see \"systemctl status nvmxd\".\n",
+		why);
+	return STATUS_FAILED;
+}
+
+static int check_support(struct client *c, const char *support, enum need need)
+{
+	if (streq(support, "available"))
+		return STATUS_DONE;
+
+	for (size_t i = 0; i < ARRAY_SIZE(supports); i++) {
+		if (!streq(support, supports[i].support))
+			continue;
+		if (supports[i].missing <= need) {
+			fprintf(stderr, "nvmxctl: %s\n", supports[i].sentence);
+			return STATUS_NO_KERNEL;
+		}
+		if (!c->args->quiet)
+			fprintf(stderr, "nvmxctl: Note: %s\n", supports[i].sentence);
+		return STATUS_DONE;
+	}
+	fprintf(stderr, "nvmxctl: nvmxd says \"%s\" about the kernel, which this nvmxctl does not "
+		"know.\n", support);
+	return STATUS_NO_KERNEL;
+}
+
+int client_connect(struct client *c, enum need need)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *support = NULL;
+	int r;
+
+	if (c->args->host)
+		r = sd_bus_open_system_remote(&c->bus, c->args->host);
+	else if (c->args->machine)
+		r = sd_bus_open_system_machine(&c->bus, c->args->machine);
+	else
+		r = sd_bus_open_system(&c->bus);
+	if (r < 0)
+		return fail_unavailable(c, strerror(-r));
+
+	r = sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+				       "KernelSupport", &error, &support);
+	if (r < 0 && (is_unavailable(&error) || !sd_bus_error_is_set(&error) ||
+		      r == -ECONNRESET || r == -ENOTCONN))
+		return fail_unavailable(c, isempty(error.message) ? strerror(-r) : error.message);
+	if (r < 0)
+		return client_fail(&error, r);
+	return check_support(c, support, need);
+}
+
+int client_call(struct client *c, const char *path, const char *interface, const char *method,
+		const char *argument, sd_bus_message **ret)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, interface, method, &error, ret,
+			       argument ? "s" : "", argument);
+	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+}
+
+static bool parse_pid(const char *s, uint32_t *ret)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || end == s || *end || *s < '0' || *s > '9' || n == 0 || n > INT_MAX)
+		return false;
+	*ret = n;
+	return true;
+}
+
+int client_find_vm(struct client *c, const char *name, char **ret_path)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL, pid_error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	const char *path;
+	uint32_t pid;
+	int r;
+
+	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetVM",
+			       &error, &reply, "s", name);
+	if (r < 0 && client_error_status(&error) == STATUS_NO_VM && parse_pid(name, &pid) &&
+	    sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+			       "GetVMByPID", &pid_error, &reply, "u", pid) >= 0)
+		r = 0;
+	/* The first error is the one about what was asked for. */
+	if (r < 0)
+		return client_fail(&error, r);
+
+	r = sd_bus_message_read(reply, "o", &path);
+	if (r >= 0) {
+		*ret_path = strdup(path);
+		if (!*ret_path)
+			r = -ENOMEM;
+	}
+	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+}
+
+static int read_container(sd_bus_message *m, char type, const char *contents,
+			  struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	bool dict = type == SD_BUS_TYPE_ARRAY && contents[0] == SD_BUS_TYPE_DICT_ENTRY_BEGIN;
+	int r;
+
+	r = sd_bus_message_enter_container(m, type, contents);
+	if (r < 0)
+		return r;
+	o = dict ? json_object_new_object() : json_object_new_array();
+	if (!o)
+		return -ENOMEM;
+
+	while ((r = sd_bus_message_at_end(m, false)) == 0) {
+		struct json_object *value = NULL;
+		const char *key = NULL;
+
+		if (dict) {
+			r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, NULL);
+			if (r < 0)
+				return r;
+			/* All our dictionaries have text keys. */
+			r = sd_bus_message_read_basic(m, *contents == '{' ? contents[1] : 's', &key);
+			if (r < 0)
+				return r;
+		}
+		r = client_read_json(m, &value);
+		if (r < 0)
+			return r;
+		r = dict ? json_object_object_add(o, key, value) : json_object_array_add(o, value);
+		if (r < 0) {
+			json_object_put(value);
+			return -ENOMEM;
+		}
+		if (dict)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(o);
+	return sd_bus_message_exit_container(m);
+}
+
+static int read_variant(sd_bus_message *m, const char *contents, struct json_object **ret)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, contents);
+	if (r < 0)
+		return r;
+	r = client_read_json(m, ret);
+	if (r < 0)
+		return r;
+	return sd_bus_message_exit_container(m);
+}
+
+static struct json_object *new_basic(char type, const void *value)
+{
+	switch (type) {
+	case SD_BUS_TYPE_STRING:
+	case SD_BUS_TYPE_OBJECT_PATH:
+		return json_object_new_string(*(const char *const *)value);
+	case SD_BUS_TYPE_BOOLEAN:
+		return json_object_new_boolean(*(const int *)value);
+	case SD_BUS_TYPE_INT32:
+		return json_object_new_int(*(const int32_t *)value);
+	case SD_BUS_TYPE_UINT32:
+		return json_object_new_int64(*(const uint32_t *)value);
+	case SD_BUS_TYPE_UINT64:
+		return json_object_new_uint64(*(const uint64_t *)value);
+	}
+	return NULL;
+}
+
+int client_read_json(sd_bus_message *m, struct json_object **ret)
+{
+	union {
+		const char *s;
+		int b;
+		uint64_t t;
+	} value;
+	const char *contents;
+	char type;
+	int r;
+
+	r = sd_bus_message_peek_type(m, &type, &contents);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENODATA;
+	if (type == SD_BUS_TYPE_VARIANT)
+		return read_variant(m, contents, ret);
+	if (type == SD_BUS_TYPE_ARRAY || type == SD_BUS_TYPE_STRUCT)
+		return read_container(m, type, contents, ret);
+
+	/* Any other type is not one that org.nvmx1(5) has. */
+	if (!strchr("sobiut", type))
+		return -EBADMSG;
+	r = sd_bus_message_read_basic(m, type, &value);
+	if (r < 0)
+		return r;
+	*ret = new_basic(type, &value);
+	return *ret ? 0 : -ENOMEM;
+}

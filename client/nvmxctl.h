@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nvmxctl's parts: arguments, the bus, renderers, and one function per verb.
+ *
+ * A verb fetches what it shows as a JSON object, and the renderers print that,
+ * as JSON or as text: there is one way for the data.  Verbs, and the functions
+ * that talk to the bus, return an exit status and have printed the error.
+ */
+#ifndef NVMX_CLIENT_NVMXCTL_H
+#define NVMX_CLIENT_NVMXCTL_H
+
+#include <json-c/json.h>
+#include <systemd/sd-bus.h>
+
+#include "policy/policy.h"
+
+/* Exit statuses; nvmxctl(1) promises them. */
+enum {
+	STATUS_DONE,
+	STATUS_FAILED,
+	STATUS_USAGE,
+	STATUS_NO_VM,
+	STATUS_NO_KERNEL,
+	STATUS_REFUSED,
+};
+
+/* ---- args.c ---- */
+
+enum json_mode { JSON_OFF, JSON_PRETTY, JSON_SHORT };
+
+struct client;
+
+struct verb {
+	const char *name;
+	const char *parameters;		/* for people */
+	const char *help;
+	int min;			/* parameters */
+	int max;			/* -1: any number */
+	int (*run)(struct client *c);
+};
+
+/* Strings are borrowed from argv, which getopt reorders. */
+struct args {
+	bool help;
+	bool version;
+	enum json_mode json;
+	bool no_pager;
+	bool no_legend;
+	bool quiet;
+	const char *host;
+	const char *machine;
+	int vcpu;			/* NVMX_ALL_VCPUS */
+	const struct verb *verb;	/* of the table; the first one if none is named */
+	char **parameters;
+	int n_parameters;
+};
+
+/* -EINVAL with a sentence: that is STATUS_USAGE. verbs ends with a NULL name. */
+int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret,
+	       char **ret_error);
+
+/*
+ * [POLICY] [NAME=VALUE...]; *ret_policy is "" without POLICY.  The parameters are
+ * cut at their '=', *ret_changes points into them and is one block.
+ */
+int args_parse_changes(char **parameters, int n, const char **ret_policy,
+		       struct policy_change **ret_changes, size_t *ret_n, char **ret_error);
+
+/* ---- bus.c ---- */
+
+struct client {
+	const struct args *args;
+	sd_bus *bus;
+	FILE *out;			/* stdout, or the pager */
+};
+
+/* The kernel's support that a verb needs. */
+enum need {
+	NEED_MODULE,			/* anything of nvmx at all */
+	NEED_NESTED,			/* and nested VMX */
+	NEED_SHADOWING,			/* and VMCS shadowing */
+};
+
+int client_connect(struct client *c, enum need need);
+
+/* STATUS_* of an error that the bus gave. */
+int client_error_status(const sd_bus_error *error);
+/* Prints it, and says which status it is. */
+int client_fail(const sd_bus_error *error, int r);
+
+/* A call without, or with one, string argument. */
+int client_call(struct client *c, const char *path, const char *interface, const char *method,
+		const char *argument, sd_bus_message **ret);
+
+/* By name, uuid, id or pid. */
+int client_find_vm(struct client *c, const char *name, char **ret_path);
+
+/* One complete value of the message as JSON; negative errno. */
+int client_read_json(sd_bus_message *m, struct json_object **ret);
+
+#define NVMX_BUS_NAME		"org.nvmx1"
+#define NVMX_BUS_PATH		"/org/nvmx1"
+#define NVMX_BUS_MANAGER	"org.nvmx1.Manager"
+#define NVMX_BUS_VM		"org.nvmx1.VM"
+
+/* ---- vm.c ---- */
+
+/* All properties of a VM, with the keys of nvmxctl's JSON. */
+int vm_get(struct client *c, const char *path, struct json_object **ret);
+/* An array of those, by id. */
+int vm_list(struct client *c, struct json_object **ret);
+/* Properties as the bus has them, as nvmxctl shows them; takes the object over. */
+struct json_object *vm_from_properties(struct json_object *properties);
+
+/* ListFields as an array of objects. */
+int vm_list_fields(struct client *c, struct json_object **ret);
+
+/* ---- render.c ---- */
+
+struct column {
+	const char *key;		/* of the object */
+	const char *title;
+	bool right;
+	const char *(*text)(struct json_object *value);	/* NULL: as it is */
+};
+
+void render_json(FILE *f, struct json_object *o, enum json_mode mode);
+/* -ENOMEM */
+int render_table(FILE *f, struct json_object *array, const struct column *columns, size_t n,
+		 bool headings);
+void render_vm(FILE *f, struct json_object *vm);
+void render_statistics(FILE *f, struct json_object *statistics, bool headings);
+/* An array of objects, by the sum of vmread and vmwrite, which is added as exits. */
+void render_sort_by_exits(struct json_object *fields);
+/* Control characters become '?': names are other people's. */
+char *render_safe(const char *s);
+
+/* ---- pager.c ---- */
+
+/* Gives stdout if there is to be none. */
+FILE *pager_open(const struct args *args);
+void pager_close(FILE *f);
+
+/* ---- agent.c: asks for the password on the terminal, if polkit wants one ---- */
+
+void agent_open(const struct args *args);
+void agent_close(void);
+
+/* ---- the verbs ---- */
+
+int verb_list(struct client *c);
+int verb_show(struct client *c);
+int verb_set(struct client *c);
+int verb_reset(struct client *c);
+int verb_fields(struct client *c);
+int verb_stats(struct client *c);
+int verb_policy(struct client *c);
+
+static inline void json_putp(struct json_object **o)
+{
+	if (*o)
+		json_object_put(*o);
+}
+
+#define _cleanup_json_		_cleanup_(json_putp)
+#define _cleanup_message_	_cleanup_(sd_bus_message_unrefp)
+#define _cleanup_bus_error_	_cleanup_(sd_bus_error_free)
+
+#endif /* NVMX_CLIENT_NVMXCTL_H */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * JSON objects as people want to see them: tables by libsmartcols, a VM, a
+ * VM's statistics, or as JSON.
+ */
+#include <inttypes.h>
+#include <libsmartcols/libsmartcols.h>
+
+#include "client/nvmxctl.h"
+
+/* Totals in the order in which they say something; then what else there is. */
+static const struct {
+	const char *key;
+	const char *title;
+} totals_order[] = {
+	{ "nested_entries",		"VM entries of L1 into L2" },
+	{ "nested_exits_reflected",	"exits of L2 handed to L1" },
+	{ "vmread_exits",		"VMREAD exits" },
+	{ "vmwrite_exits",		"VMWRITE exits" },
+	{ "vmwrite_propagated",		"VMWRITEs propagated to the shadow VMCS" },
+	{ "shadow_to_vmcs12",		"copies of the shadow VMCS to vmcs12" },
+	{ "vmcs12_to_shadow",		"copies of vmcs12 to the shadow VMCS" },
+	{ "fields_to_vmcs12",		"fields copied to vmcs12" },
+	{ "fields_to_shadow",		"fields copied to the shadow VMCS" },
+	{ "rare_syncs",			"lazily fetched guest state" },
+	{ "policy_switches",		"policy switches of vCPUs" },
+};
+
+static const struct column field_columns[] = {
+	{ "name",	"FIELD",	false, NULL },
+	{ "vmread",	"VMREAD",	true, NULL },
+	{ "vmwrite",	"VMWRITE",	true, NULL },
+	{ "exits",	"EXITS",	true, NULL },
+};
+
+void render_json(FILE *f, struct json_object *o, enum json_mode mode)
+{
+	int flags = mode == JSON_PRETTY ?
+		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+
+	fprintf(f, "%s\n", json_object_to_json_string_ext(o, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+char *render_safe(const char *s)
+{
+	char *copy = strdup(s);
+
+	for (unsigned char *p = (unsigned char *)copy; p && *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return copy;
+}
+
+static const char *get_string(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) ? json_object_get_string(value) ?: "" : "";
+}
+
+static uint64_t get_uint64(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+static int add_row(struct libscols_table *table, struct json_object *o,
+		   const struct column *columns, size_t n)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+
+	if (!line)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *value = NULL;
+		const char *text;
+		int r;
+
+		json_object_object_get_ex(o, columns[i].key, &value);
+		text = columns[i].text ? columns[i].text(value) : json_object_get_string(value);
+		r = scols_line_set_data(line, i, isempty(text) ? "-" : text);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int render_table(FILE *f, struct json_object *array, const struct column *columns, size_t n,
+		 bool headings)
+{
+	struct libscols_table *table = scols_new_table();
+	int r = 0;
+
+	if (!table)
+		return -ENOMEM;
+	scols_table_set_stream(table, f);
+	scols_table_enable_noheadings(table, !headings);
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		if (!scols_table_new_column(table, columns[i].title, 0,
+					    columns[i].right ? SCOLS_FL_RIGHT : 0))
+			r = -ENOMEM;
+	for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++)
+		r = add_row(table, json_object_array_get_idx(array, i), columns, n);
+	/* libsmartcols has something to say about a table without rows. */
+	if (r == 0 && json_object_array_length(array) > 0)
+		r = scols_print_table(table);
+	scols_unref_table(table);
+	return r;
+}
+
+static void put(FILE *f, const char *title, const char *value)
+{
+	_cleanup_free_ char *safe = render_safe(isempty(value) ? "-" : value);
+
+	fprintf(f, "%18s%s %s\n", title, *title ? ":" : " ", safe ?: "");
+}
+
+static void put_overrides(FILE *f, struct json_object *overrides)
+{
+	const char *title = "Overrides";
+
+	if (!overrides || json_object_object_length(overrides) == 0)
+		return;
+	json_object_object_foreach(overrides, name, value) {
+		_cleanup_free_ char *text = NULL;
+
+		if (asprintf(&text, "%s=%s", name, json_object_get_string(value)) < 0)
+			text = NULL;
+		put(f, title, text ?: name);
+		title = "";
+	}
+}
+
+static void put_fields(FILE *f, struct json_object *fields)
+{
+	size_t n[NVMX_NR_CLASSES] = {};
+	char text[64];
+
+	if (!fields)
+		return;
+	json_object_object_foreach(fields, name, value) {
+		int class = class_from_string(json_object_get_string(value) ?: "");
+
+		(void)name;
+		if (class >= 0)
+			n[class]++;
+	}
+	snprintf(text, sizeof(text), "%zu read-write, %zu read-only",
+		 n[NVMX_CLASS_READ_WRITE], n[NVMX_CLASS_READ_ONLY]);
+	put(f, "Shadowed fields", text);
+}
+
+static const char *shadowing_text(const char *shadowing)
+{
+	if (streq(shadowing, "inert-evmcs"))
+		return "inert-evmcs (L1 uses an enlightened VMCS: the policy does nothing)";
+	if (streq(shadowing, "inert-kernel"))
+		return "inert-kernel (VMCS shadowing is off: the policy does nothing)";
+	return shadowing;
+}
+
+void render_vm(FILE *f, struct json_object *vm)
+{
+	struct json_object *overrides = NULL, *fields = NULL;
+	const char *error = get_string(vm, "policy_error");
+	const char *vmxon = get_string(vm, "vmxon");
+
+	json_object_object_get_ex(vm, "overrides", &overrides);
+	json_object_object_get_ex(vm, "fields", &fields);
+
+	put(f, "Name", get_string(vm, "name"));
+	put(f, "UUID", get_string(vm, "uuid"));
+	put(f, "Id", get_string(vm, "id"));
+	put(f, "PID", get_string(vm, "pid"));
+	put(f, "vCPUs", get_string(vm, "vcpus"));
+	put(f, "VMX used", streq(vmxon, "true") ? "yes" : "no");
+	put(f, "Policy", get_string(vm, "policy"));
+	put(f, "Source", get_string(vm, "policy_source"));
+	put_overrides(f, overrides);
+	put(f, "VMWRITE any field", get_string(vm, "vmwrite_any_field"));
+	put_fields(f, fields);
+	put(f, "Shadowing", shadowing_text(get_string(vm, "shadowing")));
+	if (*error)
+		put(f, "Error", error);
+}
+
+static int compare_exits(const void *a, const void *b)
+{
+	struct json_object *x = *(struct json_object *const *)a;
+	struct json_object *y = *(struct json_object *const *)b;
+	uint64_t i = get_uint64(x, "exits"), j = get_uint64(y, "exits");
+
+	if (i != j)
+		return i < j ? 1 : -1;
+	return strcmp(get_string(x, "name"), get_string(y, "name"));
+}
+
+void render_sort_by_exits(struct json_object *fields)
+{
+	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+		struct json_object *field = json_object_array_get_idx(fields, i);
+		uint64_t exits = get_uint64(field, "vmread") + get_uint64(field, "vmwrite");
+
+		json_object_object_add(field, "exits", json_object_new_uint64(exits));
+	}
+	json_object_array_sort(fields, compare_exits);
+}
+
+static bool is_ordered(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
+		if (streq(totals_order[i].key, key))
+			return true;
+	return false;
+}
+
+void render_statistics(FILE *f, struct json_object *statistics, bool headings)
+{
+	struct json_object *totals = NULL, *fields = NULL;
+
+	json_object_object_get_ex(statistics, "totals", &totals);
+	json_object_object_get_ex(statistics, "fields", &fields);
+
+	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
+		fprintf(f, "%14" PRIu64 "  %-24s%s\n", get_uint64(totals, totals_order[i].key),
+			totals_order[i].key, totals_order[i].title);
+	json_object_object_foreach(totals, key, value) {
+		_cleanup_free_ char *safe = render_safe(key);
+
+		if (!is_ordered(key))
+			fprintf(f, "%14" PRIu64 "  %s\n", json_object_get_uint64(value),
+				safe ?: "");
+	}
+
+	if (json_object_array_length(fields) > 0) {
+		fputc('\n', f);
+		render_table(f, fields, field_columns, ARRAY_SIZE(field_columns), headings);
+	}
+}

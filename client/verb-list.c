@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nvmxctl list: all VMs.
+ */
+#include "client/nvmxctl.h"
+
+static const char *yes_no(struct json_object *value)
+{
+	return json_object_get_boolean(value) ? "yes" : "no";
+}
+
+/* A policy that was changed is not the one it is named after. */
+static const char *changed(struct json_object *value)
+{
+	return value && json_object_object_length(value) > 0 ? "yes" : "no";
+}
+
+static const struct column columns[] = {
+	{ "id",			"ID",		true, NULL },
+	{ "name",		"NAME",		false, NULL },
+	{ "pid",		"PID",		true, NULL },
+	{ "vmxon",		"VMX",		false, yes_no },
+	{ "policy",		"POLICY",	false, NULL },
+	{ "overrides",		"CHANGED",	false, changed },
+	{ "policy_source",	"SOURCE",	false, NULL },
+	{ "shadowing",		"SHADOWING",	false, NULL },
+	{ "uuid",		"UUID",		false, NULL },
+};
+
+int verb_list(struct client *c)
+{
+	_cleanup_json_ struct json_object *vms = NULL;
+	size_t n;
+	int r;
+
+	r = client_connect(c, NEED_MODULE);
+	if (r == STATUS_DONE)
+		r = vm_list(c, &vms);
+	if (r != STATUS_DONE)
+		return r;
+
+	if (c->args->json != JSON_OFF) {
+		render_json(c->out, vms, c->args->json);
+		return STATUS_DONE;
+	}
+	n = json_object_array_length(vms);
+	if (render_table(c->out, vms, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
+		return STATUS_FAILED;
+	if (!c->args->no_legend && !c->args->quiet)
+		fprintf(c->out, "%s%zu VM%s listed.\n", n ? "\n" : "", n, n == 1 ? "" : "s");
+	return STATUS_DONE;
+}

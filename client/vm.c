@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * VMs and fields as nvmxd has them, as JSON with nvmxctl's own keys: those stay
+ * when the bus grows.
+ */
+#include "client/nvmxctl.h"
+
+static const struct {
+	const char *property;
+	const char *key;
+} keys[] = {
+	{ "Id",			"id" },
+	{ "Name",		"name" },
+	{ "UUID",		"uuid" },
+	{ "PID",		"pid" },
+	{ "StartTime",		"start_time" },
+	{ "VCPUs",		"vcpus" },
+	{ "VMXOn",		"vmxon" },
+	{ "Shadowing",		"shadowing" },
+	{ "Policy",		"policy" },
+	{ "PolicySource",	"policy_source" },
+	{ "PolicyError",	"policy_error" },
+	{ "VMWriteAnyField",	"vmwrite_any_field" },
+	{ "Overrides",		"overrides" },
+	{ "Fields",		"fields" },
+};
+
+struct json_object *vm_from_properties(struct json_object *properties)
+{
+	struct json_object *vm = json_object_new_object();
+
+	for (size_t i = 0; vm && i < ARRAY_SIZE(keys); i++) {
+		struct json_object *value;
+
+		if (json_object_object_get_ex(properties, keys[i].property, &value))
+			json_object_object_add(vm, keys[i].key, json_object_get(value));
+	}
+	json_object_put(properties);
+	return vm;
+}
+
+static int fail(int r)
+{
+	sd_bus_error none = SD_BUS_ERROR_NULL;
+
+	return client_fail(&none, r);
+}
+
+int vm_get(struct client *c, const char *path, struct json_object **ret)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct json_object *properties;
+	int r;
+
+	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, "org.freedesktop.DBus.Properties",
+			       "GetAll", &error, &reply, "s", NVMX_BUS_VM);
+	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT)) {
+		fprintf(stderr, "nvmxctl: The VM is gone.\n");
+		return STATUS_NO_VM;
+	}
+	if (r < 0)
+		return client_fail(&error, r);
+
+	r = client_read_json(reply, &properties);
+	if (r < 0)
+		return fail(r);
+	*ret = vm_from_properties(properties);
+	return *ret ? STATUS_DONE : fail(-ENOMEM);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	struct json_object *x, *y;
+	uint64_t i, j;
+
+	json_object_object_get_ex(*(struct json_object *const *)a, "id", &x);
+	json_object_object_get_ex(*(struct json_object *const *)b, "id", &y);
+	i = json_object_get_uint64(x);
+	j = json_object_get_uint64(y);
+	return (i > j) - (i < j);
+}
+
+int vm_list(struct client *c, struct json_object **ret)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_json_ struct json_object *objects = NULL, *vms = NULL;
+	int r;
+
+	r = client_call(c, NVMX_BUS_PATH, "org.freedesktop.DBus.ObjectManager",
+			"GetManagedObjects", NULL, &reply);
+	if (r != STATUS_DONE)
+		return r;
+	r = client_read_json(reply, &objects);
+	vms = json_object_new_array();
+	if (r < 0 || !vms)
+		return fail(r < 0 ? r : -ENOMEM);
+
+	json_object_object_foreach(objects, path, interfaces) {
+		struct json_object *properties, *vm;
+
+		(void)path;
+		if (!json_object_object_get_ex(interfaces, NVMX_BUS_VM, &properties))
+			continue;
+		vm = vm_from_properties(json_object_get(properties));
+		if (!vm || json_object_array_add(vms, vm) < 0) {
+			json_object_put(vm);
+			return fail(-ENOMEM);
+		}
+	}
+	json_object_array_sort(vms, compare_ids);
+	*ret = steal_ptr(vms);
+	return STATUS_DONE;
+}
+
+int vm_list_fields(struct client *c, struct json_object **ret)
+{
+	static const char *const members[] = {
+		"encoding", "name", "width", "kind", "allowed", "stock",
+	};
+	_cleanup_json_ struct json_object *rows = NULL, *fields = NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	int r;
+
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListFields", NULL, &reply);
+	if (r != STATUS_DONE)
+		return r;
+	r = client_read_json(reply, &rows);
+	fields = json_object_new_array();
+	if (r < 0 || !fields)
+		return fail(r < 0 ? r : -ENOMEM);
+
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+		struct json_object *field = json_object_new_object();
+
+		for (size_t k = 0; k < ARRAY_SIZE(members); k++) {
+			struct json_object *value = json_object_array_get_idx(row, k);
+
+			/* The bus has an array with one class for stock. */
+			if (k == 5)
+				value = json_object_array_get_idx(value, 0);
+			json_object_object_add(field, members[k], json_object_get(value));
+		}
+		json_object_array_add(fields, field);
+	}
+	*ret = steal_ptr(fields);
+	return STATUS_DONE;
+}
