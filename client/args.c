@@ -87,7 +87,7 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	case ':':
 		return error_set(ret_error, -EINVAL, "%s needs an argument.", argv[optind - 1]);
 	default:
-		if (optopt && optopt < 0x100)
+		if (optopt && optopt < 0x100 && strncmp(argv[optind - 1], "--", 2) != 0)
 			return error_set(ret_error, -EINVAL, "There is no option -%c; "
 					 "\"nvmxctl --help\" lists them.", optopt);
 		return error_set(ret_error, -EINVAL, "Option %s is not known, or not so; "

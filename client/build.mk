@@ -6,8 +6,8 @@ CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols)
 LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols) $(LIBS_policy)
 
 # Without main(), for the unit tests too.
-CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o render.o)
-CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o bus.o vm.o pager.o agent.o \
+CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o)
+CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o pager.o agent.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-fields.o \
 			verb-stats.o verb-policy.o)
 

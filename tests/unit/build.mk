@@ -8,14 +8,14 @@
 UNIT_TESTS	:= $(patsubst tests/unit/test-%.c,%,$(wildcard tests/unit/test-*.c))
 UNIT_PROGRAMS	:= $(addprefix $(B)/tests/unit/test-,$(UNIT_TESTS))
 
-CFLAGS_tests	+= $(shell $(PKG_CONFIG) --cflags cmocka)
+CFLAGS_tests	+= $(shell $(PKG_CONFIG) --cflags cmocka libsystemd json-c)
 LIBS_unit	:= $(shell $(PKG_CONFIG) --libs cmocka)
 
 CHECK		+= check-unit check-unit-asan
 .SECONDARY: $(UNIT_PROGRAMS:%=%.o)
 
-$(B)/tests/unit/test-%: $(B)/tests/unit/test-%.o $(POLICY_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_unit) $(LIBS_policy)
+$(B)/tests/unit/test-%: $(B)/tests/unit/test-%.o $(CLIENT_PARTS) $(POLICY_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_unit) $(LIBS_client)
 
 .PHONY: check-unit check-unit-asan
 check-unit: $(UNIT_PROGRAMS)

@@ -3,6 +3,7 @@
  * Names, field lists, and assignments: changes on top, differences, entries for
  * the kernel, and everything that is refused.
  */
+#include "tests/unit/table.h"
 #include "tests/unit/unit.h"
 
 static struct assignment *kernel(void)

@@ -2,6 +2,7 @@
 /*
  * <nvmx:policy>: read, written, resolved, refused.
  */
+#include "tests/unit/table.h"
 #include "tests/unit/unit.h"
 
 #define NS "xmlns:nvmx=\"" METADATA_NAMESPACE "\""

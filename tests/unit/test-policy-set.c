@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 
+#include "tests/unit/table.h"
 #include "tests/unit/unit.h"
 
 struct dirs {

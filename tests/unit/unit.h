@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "policy/policy.h"
-#include "tests/unit/table.h"
 
 /*
  * The sentence is there, is one line that ends with a full stop, and has each

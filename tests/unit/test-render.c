@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What nvmxctl prints, of made-up VMs.
+ */
+#include "client/nvmxctl.h"
+#include "tests/unit/unit.h"
+
+struct output {
+	FILE *f;
+	char *text;
+	size_t size;
+};
+
+static void start(struct output *o)
+{
+	o->f = open_memstream(&o->text, &o->size);
+	assert_non_null(o->f);
+}
+
+static void assert_output(struct output *o, const char *expected)
+{
+	fclose(o->f);
+	assert_string_equal(o->text, expected);
+	free(o->text);
+}
+
+static struct json_object *json(const char *text)
+{
+	struct json_object *o = json_tokener_parse(text);
+
+	assert_non_null(o);
+	return o;
+}
+
+static const char *yes_no(struct json_object *value)
+{
+	return json_object_get_boolean(value) ? "yes" : "no";
+}
+
+static const struct column columns[] = {
+	{ "id", "ID", true, NULL },
+	{ "name", "NAME", false, NULL },
+	{ "vmxon", "VMX", false, yes_no },
+};
+
+static void test_rows(void **state)
+{
+	_cleanup_json_ struct json_object *rows = json(
+		"[{\"id\":1,\"name\":\"win\",\"vmxon\":true},{\"id\":10,\"name\":\"\",\"vmxon\":false}]");
+	struct output o;
+
+	start(&o);
+	assert_int_equal(render_table(o.f, rows, columns, ARRAY_SIZE(columns), true), 0);
+	assert_output(&o, "ID NAME VMX\n"
+			  " 1 win  yes\n"
+			  "10 -    no\n");
+	start(&o);
+	assert_int_equal(render_table(o.f, rows, columns, 2, false), 0);
+	assert_output(&o, " 1 win\n10 -\n");
+}
+
+static void test_rows_empty(void **state)
+{
+	_cleanup_json_ struct json_object *rows = json("[]");
+	struct output o;
+
+	start(&o);
+	assert_int_equal(render_table(o.f, rows, columns, ARRAY_SIZE(columns), true), 0);
+	assert_output(&o, "");
+}
+
+static void test_rows_hostile(void **state)
+{
+	_cleanup_json_ struct json_object *rows = json("[{\"id\":1,\"name\":\"a\\u001b[2Jb\\nc\"}]");
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_int_equal(render_table(f, rows, columns, 2, false), 0);
+	fclose(f);
+	assert_null(strchr(text, '\033'));
+	assert_ptr_equal(strchr(text, '\n'), text + size - 1);
+	free(text);
+}
+
+static const char vm_text[] =
+	"{\"Id\":3,\"Name\":\"win\\u001b11\",\"UUID\":\"\",\"PID\":4711,\"VCPUs\":2,\"VMXOn\":true,"
+	"\"Policy\":\"stock\",\"PolicySource\":\"metadata\",\"PolicyError\":\"No such thing.\","
+	"\"VMWriteAnyField\":\"hide\",\"Shadowing\":\"inert-evmcs\",\"Unknown\":1,"
+	"\"Overrides\":{\"GUEST_CS_AR_BYTES\":\"intercept\",\"vmwrite-any-field\":\"hide\"},"
+	"\"Fields\":{\"GUEST_RIP\":\"read-write\",\"VM_EXIT_REASON\":\"read-only\","
+	"\"GUEST_RSP\":\"read-write\",\"HOST_RSP\":\"intercept\"}}";
+
+static void test_vm(void **state)
+{
+	_cleanup_json_ struct json_object *vm = vm_from_properties(json(vm_text));
+	struct output o;
+
+	start(&o);
+	render_vm(o.f, vm);
+	assert_output(&o,
+		"              Name: win?11\n"
+		"              UUID: -\n"
+		"                Id: 3\n"
+		"               PID: 4711\n"
+		"             vCPUs: 2\n"
+		"          VMX used: yes\n"
+		"            Policy: stock\n"
+		"            Source: metadata\n"
+		"         Overrides: GUEST_CS_AR_BYTES=intercept\n"
+		"                    vmwrite-any-field=hide\n"
+		" VMWRITE any field: hide\n"
+		"   Shadowed fields: 2 read-write, 1 read-only\n"
+		"         Shadowing: inert-evmcs (L1 uses an enlightened VMCS: the policy does nothing)\n"
+		"             Error: No such thing.\n");
+}
+
+static void test_vm_json(void **state)
+{
+	_cleanup_json_ struct json_object *vm = vm_from_properties(
+		json("{\"Id\":18446744073709551615,\"VMXOn\":false,\"Overrides\":{},\"Unknown\":1}"));
+	struct output o;
+
+	start(&o);
+	render_json(o.f, vm, JSON_SHORT);
+	assert_output(&o, "{\"id\":18446744073709551615,\"vmxon\":false,\"overrides\":{}}\n");
+	start(&o);
+	render_json(o.f, vm, JSON_PRETTY);
+	assert_output(&o, "{\n  \"id\": 18446744073709551615,\n  \"vmxon\": false,\n"
+			  "  \"overrides\": {\n  }\n}\n");
+}
+
+static void test_vm_least(void **state)
+{
+	_cleanup_json_ struct json_object *vm = vm_from_properties(json("{}"));
+	struct output o;
+
+	start(&o);
+	render_vm(o.f, vm);
+	fclose(o.f);
+	assert_non_null(strstr(o.text, "Policy: -\n"));
+	assert_null(strstr(o.text, "Error"));
+	assert_null(strstr(o.text, "Overrides"));
+	free(o.text);
+}
+
+static void test_statistics(void **state)
+{
+	_cleanup_json_ struct json_object *s = json(
+		"{\"vcpu\":null,\"totals\":{\"new_one\":7,\"vmread_exits\":18446744073709551615,"
+		"\"nested_entries\":12},\"fields\":["
+		"{\"name\":\"GUEST_RIP\",\"encoding\":26654,\"vmread\":1,\"vmwrite\":1},"
+		"{\"name\":\"other\",\"encoding\":4294967295,\"vmread\":0,\"vmwrite\":9},"
+		"{\"name\":\"GUEST_CR0\",\"encoding\":26624,\"vmread\":2,\"vmwrite\":0}]}");
+	struct json_object *fields;
+	struct output o;
+
+	json_object_object_get_ex(s, "fields", &fields);
+	render_sort_by_exits(fields);
+	start(&o);
+	render_statistics(o.f, s, true);
+	fclose(o.f);
+	assert_ptr_equal(strstr(o.text, "            12  nested_entries "), o.text);
+	assert_non_null(strstr(o.text, "18446744073709551615  vmread_exits "));
+	assert_non_null(strstr(o.text, "             0  rare_syncs "));
+	assert_non_null(strstr(o.text, "             7  new_one\n"));
+	assert_string_equal(strstr(o.text, "\n\n"),
+			    "\n\n"
+			    "FIELD     VMREAD VMWRITE EXITS\n"
+			    "other          0       9     9\n"
+			    "GUEST_CR0      2       0     2\n"
+			    "GUEST_RIP      1       1     2\n");
+	free(o.text);
+}
+
+static void test_error_statuses(void **state)
+{
+	static const struct {
+		const char *name;
+		int status;
+	} expected[] = {
+		{ "org.nvmx1.Error.NoSuchVM", STATUS_NO_VM },
+		{ "org.nvmx1.Error.VMGone", STATUS_NO_VM },
+		{ "org.nvmx1.Error.NoKernelSupport", STATUS_NO_KERNEL },
+		{ "org.nvmx1.Error.NoSuchField", STATUS_FAILED },
+		{ "org.nvmx1.Error.TooLate", STATUS_FAILED },
+		{ "org.freedesktop.DBus.Error.AccessDenied", STATUS_REFUSED },
+		{ "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", STATUS_REFUSED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		sd_bus_error e = SD_BUS_ERROR_MAKE_CONST(expected[i].name, "x");
+
+		assert_int_equal(client_error_status(&e), expected[i].status);
+	}
+	assert_int_equal(STATUS_DONE, 0);
+	assert_int_equal(STATUS_FAILED, 1);
+	assert_int_equal(STATUS_USAGE, 2);
+	assert_int_equal(STATUS_NO_VM, 3);
+	assert_int_equal(STATUS_NO_KERNEL, 4);
+	assert_int_equal(STATUS_REFUSED, 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_rows_empty),
+		cmocka_unit_test(test_rows_hostile),
+		cmocka_unit_test(test_vm),
+		cmocka_unit_test(test_vm_json),
+		cmocka_unit_test(test_vm_least),
+		cmocka_unit_test(test_statistics),
+		cmocka_unit_test(test_error_statuses),
+	};
+
+	return cmocka_run_group_tests_name("render", tests, NULL, NULL);
+}
