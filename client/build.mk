@@ -22,3 +22,13 @@ install-client: $(B)/client/nvmxctl
 	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/bin/nvmxctl
 	$(INSTALL_BIN) -D -m 644 client/nvmxctl.bash-completion \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/nvmxctl
+
+# Needs root, as check-bus does.
+CHECK		+= check-client check-client-asan
+
+.PHONY: check-client check-client-asan
+check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kernel $(B)/tests/bus/call
+	@tests/bus/nvmxctl $(B)
+
+check-client-asan:
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client
