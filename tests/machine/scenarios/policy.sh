@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Shadow classes and policies as L1 sees them, on our modules.
+. /lib.sh
+
+load_modules; ok "our modules load"
+[ -c /dev/nvmx ]; ok "/dev/nvmx is there"
+run /tests/l1-self
+run /tests/vmx-classes
+run /tests/vmx-truth
+run /tests/vmx-any-field
+run /tests/vmx-isolation
+run /tests/vmx-switch
+unload_modules; ok "our modules unload"
+done_testing
