@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The daemon on a bus of its own, with polkit on it and a stand-in for the kernel.
+# Needs root.
+
+LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
+BUS_CALL	:= $(B)/tests/bus/call
+CHECK		+= check-bus check-bus-asan
+
+$(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
+		$(B)/daemon/proc.o $(B)/policy/libnvmxpolicy.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_policy)
+
+$(BUS_CALL): $(B)/tests/bus/call.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+
+.PHONY: check-bus check-bus-asan
+check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
+	@tests/bus/run $(B)
+
+# A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.
+check-bus-asan:
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-bus

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * call [--no-password] PATH INTERFACE METHOD [ARG...]
+ *
+ * Calls a method of org.nvmx1 and prints the name of the error, a blank and its
+ * sentence, which busctl does not; nothing if there is none, then the status is 0.
+ * Arguments are TYPE:VALUE, TYPE one of s, u, i, and "d:NAME=VALUE,..." for a{ss}.
+ */
+#include <systemd/sd-bus.h>
+
+#include "policy/util.h"
+
+static int append_changes(sd_bus_message *m, char *text)
+{
+	char *state;
+	int r;
+
+	r = sd_bus_message_open_container(m, 'a', "{ss}");
+	for (char *w = strtok_r(text, ",", &state); w && r >= 0; w = strtok_r(NULL, ",", &state)) {
+		char *value = strchr(w, '=');
+
+		if (!value)
+			return -EINVAL;
+		*value++ = 0;
+		r = sd_bus_message_append(m, "{ss}", w, value);
+	}
+	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append(sd_bus_message *m, char *arg)
+{
+	switch (arg[0]) {
+	case 's':
+		return sd_bus_message_append(m, "s", arg + 2);
+	case 'u':
+		return sd_bus_message_append(m, "u", (uint32_t)strtoul(arg + 2, NULL, 10));
+	case 'i':
+		return sd_bus_message_append(m, "i", (int32_t)strtol(arg + 2, NULL, 10));
+	case 'd':
+		return append_changes(m, arg + 2);
+	}
+	return -EINVAL;
+}
+
+int main(int argc, char *argv[])
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	bool password = true;
+	int r;
+
+	if (argc > 1 && streq(argv[1], "--no-password")) {
+		password = false;
+		argv++;
+		argc--;
+	}
+	if (argc < 4)
+		return 2;
+
+	r = sd_bus_open_system(&bus);
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(bus, &m, "org.nvmx1", argv[1], argv[2], argv[3]);
+	if (r >= 0)
+		r = sd_bus_message_set_allow_interactive_authorization(m, password);
+	for (int i = 4; i < argc && r >= 0; i++)
+		r = append(m, argv[i]);
+	if (r < 0) {
+		fprintf(stderr, "call: %s\n", strerror(-r));
+		return 2;
+	}
+
+	r = sd_bus_call(bus, m, 0, &error, NULL);
+	if (r >= 0)
+		return EXIT_SUCCESS;
+	printf("%s %s\n", error.name ? error.name : "-", error.message ? error.message : strerror(-r));
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The stand-in for the kernel.  Owns its VMs, for good: like the ids, the slots are
+ * not used twice.
+ */
+#include "tests/bus/kernel.h"
+#include "policy/policy.h"
+
+/* encoding name width kind stock-class allowed-classes */
+static int parse_field(const char *line, struct nvmx_field *ret)
+{
+	static const char *const widths[] = { "16", "64", "32", "natural" };
+	static const char *const kinds[] = { "control", "exit-information", "guest-state", "host-state" };
+	char name[NVMX_FIELD_NAME_LEN], width[16], kind[24], stock[16], allowed[64];
+	struct nvmx_field f = { 0 };
+	char *state, *word;
+
+	if (sscanf(line, "%x %39s %15s %23s %15s %63s", &f.encoding, name, width, kind, stock, allowed) != 6)
+		return -1;
+	strcpy(f.name, name);
+
+	/* Both follow from the encoding: what the table says must agree. */
+	f.width = f.encoding >> 13 & 3;
+	f.kind = f.encoding >> 10 & 3;
+	if (!streq(width, widths[f.width]) || !streq(kind, kinds[f.kind]))
+		return -1;
+
+	if (class_from_string(stock) < 0)
+		return -1;
+	f.stock_class = class_from_string(stock);
+	for (word = strtok_r(allowed, ",", &state); word; word = strtok_r(NULL, ",", &state)) {
+		if (class_from_string(word) < 0)
+			return -1;
+		f.allowed_classes |= 1 << class_from_string(word);
+	}
+
+	*ret = f;
+	return 0;
+}
+
+int kernel_read_fields(struct kernel *k, const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	unsigned int n = 0;
+	char line[256];
+
+	if (!f) {
+		perror(path);
+		return -1;
+	}
+
+	while (fgets(line, sizeof(line), f)) {
+		n++;
+		if (*line == '#' || *line == '\n')
+			continue;
+		if (k->n_fields == KERNEL_FIELDS_MAX || parse_field(line, &k->fields[k->n_fields]) < 0 ||
+		    (k->n_fields > 0 && k->fields[k->n_fields].encoding <= k->fields[k->n_fields - 1].encoding)) {
+			fprintf(stderr, "%s:%u: not a field, or not in order\n", path, n);
+			return -1;
+		}
+		k->n_fields++;
+	}
+
+	return 0;
+}
+
+int kernel_find_field(const struct kernel *k, const char *name)
+{
+	for (size_t i = 0; i < k->n_fields; i++)
+		if (streq(k->fields[i].name, name))
+			return i;
+	return -1;
+}
+
+static int find_encoding(const struct kernel *k, uint32_t encoding)
+{
+	for (size_t i = 0; i < k->n_fields; i++)
+		if (k->fields[i].encoding == encoding)
+			return i;
+	return -1;
+}
+
+struct kernel_vm *kernel_find_vm(struct kernel *k, uint64_t id)
+{
+	return id >= 1 && id <= k->n_vms && k->vms[id - 1]->alive ? k->vms[id - 1] : NULL;
+}
+
+struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_time, unsigned int vcpus)
+{
+	struct kernel_vm *vm;
+
+	if (k->n_vms == KERNEL_VMS_MAX || vcpus > KERNEL_VCPUS_MAX)
+		return NULL;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return NULL;
+
+	k->vms[k->n_vms++] = vm;
+	vm->alive = true;
+	vm->info = (struct nvmx_vm_info) {
+		.size = sizeof(vm->info),
+		.id = k->n_vms,
+		.pid = pid,
+		.start_time = start_time,
+		.nr_vcpus = vcpus,
+	};
+	for (size_t i = 0; i < k->n_fields; i++)
+		vm->classes[i] = k->fields[i].stock_class;
+	return vm;
+}
+
+static int get_info(struct kernel *k, struct nvmx_info *arg)
+{
+	arg->abi_version = k->abi_version;
+	arg->nr_fields = k->n_fields;
+	arg->features = k->features;
+	arg->nr_vms = 0;
+	for (size_t i = 0; i < k->n_vms; i++)
+		arg->nr_vms += k->vms[i]->alive;
+	return 0;
+}
+
+static int get_fields(struct kernel *k, struct nvmx_get_fields *arg, struct nvmx_field *out)
+{
+	if (arg->entry_size != sizeof(*out))
+		return -EINVAL;
+
+	for (size_t i = 0; i < k->n_fields && i < arg->nr; i++)
+		out[i] = k->fields[i];
+	arg->nr = k->n_fields;
+	return 0;
+}
+
+static int list_vms(struct kernel *k, struct nvmx_list_vms *arg, struct nvmx_vm_info *out)
+{
+	uint32_t n = 0;
+
+	if (arg->entry_size != sizeof(*out))
+		return -EINVAL;
+
+	for (size_t i = 0; i < k->n_vms && n < arg->nr; i++)
+		if (k->vms[i]->alive && k->vms[i]->info.id > arg->after)
+			out[n++] = k->vms[i]->info;
+	arg->nr = n;
+	return 0;
+}
+
+static int get_policy(struct kernel *k, const struct kernel_vm *vm, struct nvmx_policy *arg,
+		      struct nvmx_policy_entry *out)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < k->n_fields; i++) {
+		if (vm->classes[i] == NVMX_CLASS_INTERCEPT)
+			continue;
+		if (n < arg->nr)
+			out[n] = (struct nvmx_policy_entry) { k->fields[i].encoding, vm->classes[i] };
+		n++;
+	}
+
+	arg->nr = n;
+	arg->vmwrite_any_field = vm->vmwrite_any_field;
+	arg->generation = vm->generation;
+	memcpy(arg->label, vm->label, sizeof(arg->label));
+	return 0;
+}
+
+/* The class of one entry, checked; on failure bad_encoding is the field. */
+static int take_entry(const struct kernel *k, const struct nvmx_policy *arg,
+		      const struct nvmx_policy_entry *e, uint8_t *classes, bool *seen)
+{
+	int i = find_encoding(k, e->encoding);
+
+	if (e->shadow_class >= NVMX_NR_CLASSES)
+		return -EINVAL;
+	if (i < 0)
+		return -EOPNOTSUPP;
+	if (seen[i])
+		return -EINVAL;
+	if (!(k->fields[i].allowed_classes & 1 << e->shadow_class))
+		return -EOPNOTSUPP;
+	if (arg->vmwrite_any_field == NVMX_VMWRITE_ANY_HIDE &&
+	    k->fields[i].kind == NVMX_KIND_READ_ONLY_DATA && e->shadow_class == NVMX_CLASS_READ_WRITE)
+		return -EOPNOTSUPP;
+
+	seen[i] = true;
+	classes[i] = e->shadow_class;
+	return 0;
+}
+
+static int set_policy(struct kernel *k, struct kernel_vm *vm, struct nvmx_policy *arg,
+		      const struct nvmx_policy_entry *in)
+{
+	uint8_t classes[KERNEL_FIELDS_MAX] = { 0 };
+	bool seen[KERNEL_FIELDS_MAX] = { false };
+	int r;
+
+	if (k->fail_set) {
+		r = -k->fail_set;
+		k->fail_set = 0;
+		return r;
+	}
+
+	arg->bad_encoding = NVMX_NO_FIELD;
+	if (arg->vmwrite_any_field > NVMX_VMWRITE_ANY_HIDE || arg->nr > NVMX_MAX_ENTRIES ||
+	    !memchr(arg->label, 0, sizeof(arg->label)))
+		return -EINVAL;
+	if (k->features != (NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS))
+		return -EOPNOTSUPP;
+
+	for (uint32_t i = 0; i < arg->nr; i++) {
+		r = take_entry(k, arg, &in[i], classes, seen);
+		if (r < 0) {
+			arg->bad_encoding = in[i].encoding;
+			return r;
+		}
+	}
+	if (arg->vmwrite_any_field != vm->vmwrite_any_field && (vm->info.flags & NVMX_VM_FLAG_VMXON))
+		return -EBUSY;
+
+	memcpy(vm->classes, classes, sizeof(classes));
+	vm->vmwrite_any_field = arg->vmwrite_any_field;
+	memcpy(vm->label, arg->label, sizeof(vm->label));
+	arg->generation = ++vm->generation;
+	return 0;
+}
+
+static void add_totals(struct nvmx_counters *sum, const struct nvmx_counters *c)
+{
+	/* All of them, in the order of the struct. */
+	__u64 *to = &sum->nested_entries;
+	const __u64 *from = &c->nested_entries;
+
+	for (size_t i = 0; i <= (size_t)(&sum->policy_switches - to); i++)
+		to[i] += from[i];
+}
+
+static int get_counters(struct kernel *k, const struct kernel_vm *vm, struct nvmx_counters *arg,
+			struct nvmx_field_counters *out)
+{
+	struct nvmx_counters sum = *arg;
+	uint32_t n = 0;
+
+	if (arg->vcpu < NVMX_ALL_VCPUS || arg->vcpu >= (int)vm->info.nr_vcpus)
+		return -ENOENT;
+
+	for (int v = 0; v < (int)vm->info.nr_vcpus; v++)
+		if (arg->vcpu < 0 || v == arg->vcpu)
+			add_totals(&sum, &vm->vcpus[v].totals);
+
+	for (size_t i = 0; i <= k->n_fields; i++) {
+		struct nvmx_field_counters c = {
+			.encoding = i < k->n_fields ? k->fields[i].encoding : NVMX_NO_FIELD,
+		};
+		/* "other" is kept at a fixed place. */
+		size_t at = i < k->n_fields ? i : KERNEL_FIELDS_MAX;
+
+		for (int v = 0; v < (int)vm->info.nr_vcpus; v++) {
+			if (arg->vcpu >= 0 && v != arg->vcpu)
+				continue;
+			c.vmread_exits += vm->vcpus[v].vmread[at];
+			c.vmwrite_exits += vm->vcpus[v].vmwrite[at];
+		}
+		if (c.vmread_exits == 0 && c.vmwrite_exits == 0)
+			continue;
+		sum.vmread_exits += c.vmread_exits;
+		sum.vmwrite_exits += c.vmwrite_exits;
+		if (n < arg->nr)
+			out[n] = c;
+		n++;
+	}
+
+	sum.nr = n;
+	*arg = sum;
+	return 0;
+}
+
+static int registry_call(struct kernel *k, uint32_t request, void *arg, void *array)
+{
+	switch (request) {
+	case NVMX_GET_INFO:
+		return get_info(k, arg);
+	case NVMX_GET_FIELDS:
+		return get_fields(k, arg, array);
+	case NVMX_LIST_VMS:
+		return list_vms(k, arg, array);
+	}
+	return -ENOTTY;
+}
+
+int kernel_call(struct kernel *k, struct kernel_vm *vm, uint32_t request, void *arg, void *array)
+{
+	if (!vm)
+		return registry_call(k, request, arg, array);
+	if (!vm->alive)
+		return -ENODEV;
+
+	switch (request) {
+	case NVMX_VM_GET_INFO:
+		*(struct nvmx_vm_info *)arg = vm->info;
+		return 0;
+	case NVMX_VM_GET_POLICY:
+		return get_policy(k, vm, arg, array);
+	case NVMX_VM_SET_POLICY:
+		return set_policy(k, vm, arg, array);
+	case NVMX_VM_GET_COUNTERS:
+		return get_counters(k, vm, arg, array);
+	}
+	return -ENOTTY;
+}

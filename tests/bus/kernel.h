@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The stand-in for the kernel: its state and what its calls do, as
+ * <linux/nvmx.h> says.  kernel.c has it, loopback-kernel.c puts it behind a socket.
+ * No VM of it runs anything; tests say what happens.
+ */
+#ifndef NVMX_TESTS_KERNEL_H
+#define NVMX_TESTS_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/nvmx.h>
+
+#define KERNEL_FIELDS_MAX	256
+#define KERNEL_VMS_MAX		512
+#define KERNEL_VCPUS_MAX	4
+
+/* Counters of one vCPU; exits by index in the table, those of no field last. */
+struct kernel_vcpu {
+	struct nvmx_counters totals;
+	uint64_t vmread[KERNEL_FIELDS_MAX + 1], vmwrite[KERNEL_FIELDS_MAX + 1];
+};
+
+struct kernel_vm {
+	struct nvmx_vm_info info;
+	bool alive;
+	uint32_t vmwrite_any_field;
+	uint64_t generation;
+	char label[NVMX_LABEL_LEN];
+	uint8_t classes[KERNEL_FIELDS_MAX];
+	struct kernel_vcpu vcpus[KERNEL_VCPUS_MAX];
+};
+
+struct kernel {
+	uint64_t features;
+	uint32_t abi_version;
+	struct nvmx_field fields[KERNEL_FIELDS_MAX];
+	size_t n_fields;
+	struct kernel_vm *vms[KERNEL_VMS_MAX];	/* id - 1; gone ones stay */
+	size_t n_vms;
+	int fail_set;			/* errno of the next SET_POLICY, 0: none */
+};
+
+/* Reads a table such as fields.txt; 0, or -1 having said why. */
+int kernel_read_fields(struct kernel *k, const char *path);
+int kernel_find_field(const struct kernel *k, const char *name);
+
+/* NULL: no such VM, or gone. */
+struct kernel_vm *kernel_find_vm(struct kernel *k, uint64_t id);
+struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_time, unsigned int vcpus);
+
+/*
+ * One call: arg is the caller's struct, array its array (room for it if from the
+ * kernel).  vm: the VM of the fd, NULL for the registry's.  0 or negative errno.
+ */
+int kernel_call(struct kernel *k, struct kernel_vm *vm, uint32_t request, void *arg, void *array);
+
+#endif /* NVMX_TESTS_KERNEL_H */

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# For tests of nvmxd on a bus of its own: a mount namespace in which the users, the
+# polkit actions and rules are the test's, a dbus-daemon, polkitd, the kernel's
+# stand-in, and nvmxd as its own user.  Everything lives in $T and ends with the
+# script.
+#
+#   SOURCE  the source tree		B  where it was built
+#
+# enter_namespace must come before anything else.
+
+enter_namespace() {
+	[[ ${NVMX_TEST_NAMESPACE-} ]] && return
+	[[ $(id -u) == 0 ]] || { echo "Bail out! this test needs root"; exit 1; }
+	NVMX_TEST_NAMESPACE=1 exec unshare --mount --pid --fork --kill-child --mount-proc \
+		--propagation private "$0" "$@"
+}
+
+# ---- TAP ----
+
+tests=0 failed=0
+
+ok() { tests=$((tests + 1)); echo "ok $tests - $1"; }
+
+not_ok() {
+	tests=$((tests + 1)) failed=$((failed + 1))
+	echo "not ok $tests - $1"
+	shift
+	[[ $# -eq 0 ]] || printf '%s\n' "$@" | sed 's/^/#   /'
+}
+
+# is WHAT EXPECTED ACTUAL
+is() {
+	if [[ $2 == "$3" ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
+}
+
+# like WHAT PATTERN ACTUAL, an extended regular expression
+like() {
+	if [[ $3 =~ $2 ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
+}
+
+# holds WHAT COMMAND...: right away
+holds() {
+	local what=$1; shift
+	if "$@"; then ok "$what"; else not_ok "$what" "failed: $*"; fi
+}
+
+# soon COMMAND...: within ten seconds, 30 with sanitizers on a busy machine
+soon() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# comes WHAT COMMAND...
+comes() {
+	local what=$1; shift
+	if soon "$@"; then ok "$what"; else not_ok "$what" "never: $*" "$(tail -n 5 "$T/nvmxd.log" 2>/dev/null)"; fi
+}
+
+finish() {
+	echo "1..$tests"
+	exit $((failed > 0))
+}
+
+# ---- the scene ----
+
+NVMX_UID=64721
+
+make_scene() {
+	T=$(mktemp -d /tmp/nvmx-bus.XXXXXX)
+	chmod 755 "$T"
+	trap 'rm -rf "$T"' EXIT	# processes end with the pid namespace
+
+	mkdir "$T/bin" "$T/run" "$T/actions" "$T/rules"
+	install -d -o $NVMX_UID "$T/kernel"
+
+	# The daemon's user, and one whom polkit trusts.
+	{ grep -v '^nvmx:' /etc/passwd
+	  echo "nvmx:x:$NVMX_UID:$NVMX_UID::/:/usr/sbin/nologin"
+	  echo "nvmx-operator:x:64722:64722::/:/usr/sbin/nologin"; } >"$T/passwd"
+	{ grep -v '^nvmx:' /etc/group
+	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:64722:"; } >"$T/group"
+	mount --bind "$T/passwd" /etc/passwd
+	mount --bind "$T/group" /etc/group
+
+	cp /usr/share/polkit-1/actions/* "$SOURCE/units/org.nvmx1.policy" "$T/actions"
+	cp /usr/share/polkit-1/rules.d/* "$T/rules" 2>/dev/null
+	cat >"$T/rules/00-nvmx-test.rules" <<-'END'
+	polkit.addRule(function(action, subject) {
+		if (action.id == "org.nvmx1.set-policy" && subject.user == "nvmx-operator")
+			return action.lookup("vm") == "allowed" ? polkit.Result.YES : polkit.Result.NO;
+	});
+	END
+	chmod -R a+rX "$T/actions" "$T/rules"
+	mount --bind "$T/actions" /usr/share/polkit-1/actions
+	mount --bind "$T/rules" /usr/share/polkit-1/rules.d
+
+	# Where anybody can run them.
+	cp "$B/daemon/nvmxd" "$B/tests/bus/loopback-kernel" "$B/tests/bus/call" "$T/bin"
+	cp /bin/bash "$T/bin/qemu-system-x86_64"
+	mkfifo -m 666 "$T/never"
+
+	export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/run/bus
+	start_bus
+	start_polkit
+}
+
+start_bus() {
+	cat >"$T/bus.conf" <<-END
+	<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+	 "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+	<busconfig>
+	  <type>system</type>
+	  <listen>unix:path=$T/run/bus</listen>
+	  <auth>EXTERNAL</auth>
+	  <policy context="default">
+	    <allow user="*"/>
+	    <deny own="*"/>
+	    <deny send_type="method_call"/>
+	    <allow send_type="signal"/>
+	    <allow send_requested_reply="true" send_type="method_return"/>
+	    <allow send_requested_reply="true" send_type="error"/>
+	    <allow receive_type="method_call"/>
+	    <allow receive_type="method_return"/>
+	    <allow receive_type="error"/>
+	    <allow receive_type="signal"/>
+	    <allow send_destination="org.freedesktop.DBus"/>
+	  </policy>
+	  <include>/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
+	  <include>$SOURCE/units/org.nvmx1.conf</include>
+	</busconfig>
+	END
+	dbus-daemon --config-file="$T/bus.conf" --nofork --nopidfile 2>"$T/bus.log" &
+	soon test -S "$T/run/bus" || { echo "Bail out! dbus-daemon: $(<"$T/bus.log")"; exit 1; }
+}
+
+has_name() { [[ $(busctl call org.freedesktop.DBus / org.freedesktop.DBus NameHasOwner s "$1") == "b true" ]]; }
+lacks_name() { ! has_name "$1"; }
+
+start_polkit() {
+	/usr/lib/polkit-1/polkitd >"$T/polkit.log" 2>&1 &
+	polkit_pid=$!
+	soon has_name org.freedesktop.PolicyKit1 || { echo "Bail out! polkitd: $(<"$T/polkit.log")"; exit 1; }
+}
+
+stop_polkit() {
+	kill $polkit_pid
+	wait $polkit_pid 2>/dev/null
+	soon lacks_name org.freedesktop.PolicyKit1
+}
+
+# start_kernel [no-nested|no-shadow-vmcs]
+start_kernel() {
+	"$T/bin/loopback-kernel" "$SOURCE/tests/bus/fields.txt" "$T/kernel/nvmx" "$@" 2>"$T/kernel.log" &
+	kernel_pid=$!
+	soon test -S "$T/kernel/nvmx"
+}
+
+kernel() { "$T/bin/loopback-kernel" --tell "$T/kernel/nvmx" "$@"; }
+
+stop_kernel() {
+	kernel unload
+	wait $kernel_pid
+}
+
+# start_daemon OPTION...: appends to $T/nvmxd.log
+start_daemon() {
+	setpriv --reuid=$NVMX_UID --regid=$NVMX_UID --clear-groups --inh-caps=-all --bounding-set=-all \
+		"$T/bin/nvmxd" --link="loopback:$T/kernel/nvmx" "$@" 2>>"$T/nvmxd.log" &
+	daemon_pid=$!
+	soon has_name org.nvmx1
+}
+
+# A process that looks like a QEMU; its pid is in $process_pid.
+start_process() {
+	"$T/bin/qemu-system-x86_64" -c "read -r _ <'$T/never'" "$@" &
+	process_pid=$!
+	# Until it has become that program, it has this one's command line.
+	soon grep -q "$T/never" "/proc/$process_pid/cmdline"
+}
+
+# ---- the bus ----
+
+MANAGER=/org/nvmx1
+
+vm_path() { echo "$MANAGER/vm/$1"; }
+
+# prop ID|manager NAME, without the type
+prop() {
+	local path=$MANAGER interface=org.nvmx1.Manager text
+	[[ $1 == manager ]] || { path=$(vm_path "$1"); interface=org.nvmx1.VM; }
+	text=$(busctl get-property org.nvmx1 "$path" $interface "$2") || return
+	text=${text#* }
+	[[ $text == '"'*'"' ]] && text=${text#'"'} text=${text%'"'}
+	echo "$text"
+}
+
+prop_is() { [[ $(prop "$1" "$2") == "$3" ]]; }
+
+# manager METHOD SIGNATURE ARGS...
+manager() { busctl call org.nvmx1 $MANAGER org.nvmx1.Manager "$@"; }
+
+# vm ID METHOD ARG..., ARG as for call.c: nothing, or the error
+vm() { local path; path=$(vm_path "$1"); shift; "$T/bin/call" "$path" org.nvmx1.VM "$@"; }
+call_manager() { "$T/bin/call" $MANAGER org.nvmx1.Manager "$@"; }
+
+# as UID COMMAND...
+as() {
+	local uid=$1; shift
+	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
+}
+
+# Everything org.nvmx1 shows, for comparing.
+dump_objects() {
+	busctl call org.nvmx1 $MANAGER org.freedesktop.DBus.ObjectManager GetManagedObjects
+}
