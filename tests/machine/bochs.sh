@@ -44,10 +44,16 @@ machine_config() {
 	RC
 }
 
-# machine_start TIMEOUT_S: in the background; machine_pid is what to wait for.
+# machine_start TIMEOUT_S [FILE]: in the background, once FILE is there; machine_pid is
+# what to wait for.
 machine_start() {
-	timeout -k 5 "$1" bochs -q -f "$machine_dir/bochsrc" -rc "$machine_dir/continue" \
-		</dev/null >"$machine_dir/bochs.out" 2>&1 &
+	(
+		while [ -n "${2:-}" ] && [ ! -e "$2" ]; do
+			sleep 0.1
+		done
+		exec timeout -k 5 "$1" bochs -q -f "$machine_dir/bochsrc" -rc "$machine_dir/continue" \
+			</dev/null >"$machine_dir/bochs.out" 2>&1
+	) &
 	machine_pid=$!
 }
 
@@ -61,4 +67,14 @@ machine_end() {
 	else
 		rm -rf "$machine_dir"
 	fi
+}
+
+# machine_full_disks BUILD [PARAMETERS]: the full machine's boot disk, and a copy of its
+# root to write to.
+machine_full_disks() {
+	cp "$1/loader/boot.rom" "$machine_dir/"
+	"$1/loader/bootimage" disk "$1/kernel/vmlinux" "$1/full/initrd" \
+		"console=ttyS0,115200 nokaslr tsc=reliable mitigations=off quiet audit=0 apparmor=0 \
+selinux=0 panic=-1 log_buf_len=1M cryptomgr.notests systemd.show_status=0 ${2:-}" "$machine_dir/boot.img"
+	cp --sparse=always --reflink=auto "$1/full/root.img" "$machine_dir/root.img"
 }

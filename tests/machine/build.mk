@@ -4,10 +4,10 @@
 # installed; the images are made again only when what goes into them changed.
 
 TM		:= tests/machine
-BM		:= $(B)/machine
+BM		:= $(BUILD)/machine
 MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Ikmod/uapi
 
-.PHONY: machine-small FORCE
+.PHONY: machine-small machine-full machine-shell demo check check-run check-machine FORCE
 
 # ---- kernel and boot ROM -------------------------------------------------------
 
@@ -37,11 +37,85 @@ $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 # Test programs: GUEST_PROGRAMS, from guest/build.mk.
 
 SCENARIOS	:= $(wildcard $(TM)/scenarios/*.sh)
-SMALL_MODULES	:= $(addprefix $(B)/kmod/,kvm.ko kvm-intel.ko)
 
 $(BM)/small/initrd: $(BM)/kernel/release $(TM)/small/make-initrd $(TM)/small/init $(TM)/small/lib.sh \
-		$(SCENARIOS) $(GUEST_PROGRAMS) $(wildcard $(SMALL_MODULES)) /bin/busybox
+		$(SCENARIOS) $(GUEST_PROGRAMS) $(KMOD_KOS)
 	@mkdir -p $(@D)
-	$(TM)/small/make-initrd $(BM)/kernel $(B)/kmod $@ $(SCENARIOS) $(GUEST_PROGRAMS)
+	$(TM)/small/make-initrd $(BM)/kernel $(BUILD)/kmod $@ $(SCENARIOS) $(GUEST_PROGRAMS)
 
 machine-small: $(BM)/small/initrd $(BM)/loader/boot.rom
+
+# ---- the full machine ----------------------------------------------------------
+
+# Files that are touched only if what is in them changes.
+$(BM)/full/packages: packages FORCE
+	@mkdir -p $(@D)
+	@sed -n '/^\[image\]$$/,/^\[/ { /^[[#]/d; /^ *$$/d; p }' packages | cmp -s - $@ || \
+		sed -n '/^\[image\]$$/,/^\[/ { /^[[#]/d; /^ *$$/d; p }' packages >$@
+
+$(BM)/full/base.stamp: $(BM)/full/packages $(TM)/full/make-base
+	$(TM)/full/make-base $(@D)/base $$(cat $<)
+	@touch $@
+
+# What `make install` installs; the stamp is touched only if that is something new.
+$(BM)/full/stage.stamp: FORCE
+	@rm -rf $(@D)/stage && mkdir -p $(@D)/stage
+	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(@D))/stage >/dev/null
+	@cd $(@D) && find stage -printf '%p %m %l\n' -type f -exec sha256sum {} + >stage.new && \
+		if cmp -s stage.new stage.stamp; then rm stage.new; else mv stage.new stage.stamp; fi
+
+$(BM)/demo/l2: $(TM)/demo/l2.c
+	@mkdir -p $(@D)
+	$(CC) $(MACHINE_CFLAGS) -static -o $@ $<
+
+$(BM)/demo/files/l1.initrd: $(BM)/kernel/release $(BM)/demo/l2 $(TM)/demo/make-l1 $(TM)/demo/l1-init
+	@mkdir -p $(@D)
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel $(BM)/demo/l2 $@
+
+$(BM)/demo/files/vmlinux: $(BM)/kernel/release $(BM)/loader/bootimage
+	@mkdir -p $(@D)
+	$(BM)/loader/bootimage trim $(BM)/kernel/vmlinux $@
+
+DEMO_FILES	:= demo lib.sh domain.xml
+$(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
+	@mkdir -p $(@D)
+	@cp -p $< $@
+
+$(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/release \
+		$(TM)/full/make-image $(TM)/full/init $(TM)/full/masked-units \
+		$(shell find $(TM)/full/files -type f) \
+		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES))
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel \
+		$(BM)/demo/files $(@D)
+
+machine-full: $(BM)/full/root.img $(BM)/loader/boot.rom
+
+# A prompt on the full machine.
+machine-shell:
+	@$(TM)/shell
+
+# The whole product, end to end.
+demo:
+	@$(TM)/demo/run
+
+# ---- make check ----------------------------------------------------------------
+
+check-machine: machine-small
+	@$(TM)/check $(SCENARIOS)
+
+CHECK		+= check-machine
+
+# A new make after the packages are there: fragments ask pkg-config when they are read.
+check:
+	@tools/install-packages build test machine
+	@$(MAKE) --no-print-directory check-run
+
+check-run:
+	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all machine-small
+	@MAKE='$(MAKE)' tests/run $(CHECK)
+
+HELP		+= 'demo		the whole product on an emulated Intel machine' \
+		   'check		all tests; ends with "N passed, N failed"' \
+		   'check-machine	those on the emulated machine' \
+		   'machine-shell	a prompt on the emulated machine'

@@ -4,6 +4,7 @@
  *
  *	bootimage rom FLAT OUT			finish an option ROM: size, checksum
  *	bootimage disk VMLINUX INITRD CMDLINE OUT	lay out a boot disk
+ *	bootimage trim VMLINUX OUT		the kernel without what only fills the file
  */
 #include <elf.h>
 #include <err.h>
@@ -89,6 +90,16 @@ static void make_rom(const char *flat, const char *path)
 		err(EXIT_FAILURE, "%s", path);
 }
 
+static void kernel_check(const char *path, struct file k)
+{
+	const Elf64_Ehdr *e = (const Elf64_Ehdr *)k.data;
+
+	if (k.size < sizeof(*e) || memcmp(e->e_ident, ELFMAG, SELFMAG) ||
+	    e->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    e->e_phoff + e->e_phnum * sizeof(Elf64_Phdr) > k.size)
+		errx(EXIT_FAILURE, "%s: no 64-bit ELF file", path);
+}
+
 static uint32_t pvh_entry(const char *path, struct file k)
 {
 	const Elf64_Ehdr *e = (const Elf64_Ehdr *)k.data;
@@ -131,6 +142,49 @@ static void add_segment(struct boot_header *h, uint32_t *sector, uint64_t addres
 	*sector += (file_size + BOOT_SECTOR - 1) / BOOT_SECTOR;
 }
 
+/* A .bss may take room in the file; what of a segment has to be stored? */
+static uint64_t stored_size(struct file k, const Elf64_Phdr *p)
+{
+	uint64_t size = p->p_filesz;
+
+	if (p->p_offset > k.size || size > k.size - p->p_offset)
+		errx(EXIT_FAILURE, "the kernel's ELF file is truncated");
+	while (size && !k.data[p->p_offset + size - 1])
+		size--;
+	return size;
+}
+
+/* An ELF file that loads to the same memory: no sections, no stored zeroes at its end. */
+static void make_trimmed(const char *kernel, const char *path)
+{
+	struct file k = file_map(kernel);
+	Elf64_Ehdr e;
+	Elf64_Phdr *p;
+	uint64_t end = 0;
+	FILE *out;
+
+	kernel_check(kernel, k);
+	memcpy(&e, k.data, sizeof(e));
+	p = calloc(e.e_phnum, sizeof(*p));
+	if (!p)
+		err(EXIT_FAILURE, NULL);
+	memcpy(p, k.data + e.e_phoff, e.e_phnum * sizeof(*p));
+	for (int i = 0; i < e.e_phnum; i++) {
+		p[i].p_filesz = stored_size(k, &p[i]);
+		if (p[i].p_offset + p[i].p_filesz > end)
+			end = p[i].p_offset + p[i].p_filesz;
+	}
+	e.e_shoff = e.e_shnum = e.e_shstrndx = 0;
+
+	out = output(path);
+	put(out, path, 0, k.data, end);
+	put(out, path, e.e_phoff, p, e.e_phnum * sizeof(*p));
+	put(out, path, 0, &e, sizeof(e));
+	if (fclose(out))
+		err(EXIT_FAILURE, "%s", path);
+	free(p);
+}
+
 static void make_disk(const char *kernel, const char *initrd, const char *cmdline, const char *path)
 {
 	struct file k = file_map(kernel), ird = file_map(initrd);
@@ -141,9 +195,7 @@ static void make_disk(const char *kernel, const char *initrd, const char *cmdlin
 	uint64_t top = 0, stored;
 	FILE *out;
 
-	if (k.size < sizeof(*e) || memcmp(e->e_ident, ELFMAG, SELFMAG) ||
-	    e->e_ident[EI_CLASS] != ELFCLASS64)
-		errx(EXIT_FAILURE, "%s: no 64-bit ELF file", kernel);
+	kernel_check(kernel, k);
 	if (strlen(cmdline) >= sizeof(h.cmdline))
 		errx(EXIT_FAILURE, "the kernel command line is too long");
 
@@ -152,9 +204,7 @@ static void make_disk(const char *kernel, const char *initrd, const char *cmdlin
 	for (int i = 0; i < e->e_phnum; i++) {
 		if (p[i].p_type != PT_LOAD || !p[i].p_memsz)
 			continue;
-		stored = p[i].p_filesz;
-		while (stored && !k.data[p[i].p_offset + stored - 1])
-			stored--;		/* a .bss that takes room in the file */
+		stored = stored_size(k, &p[i]);
 		if (p[i].p_paddr < top)
 			errx(EXIT_FAILURE, "%s: segments are not in ascending order", kernel);
 		top = p[i].p_paddr + p[i].p_memsz;
@@ -184,7 +234,9 @@ int main(int argc, char **argv)
 		make_rom(argv[2], argv[3]);
 	else if (argc == 6 && !strcmp(argv[1], "disk"))
 		make_disk(argv[2], argv[3], argv[4], argv[5]);
+	else if (argc == 4 && !strcmp(argv[1], "trim"))
+		make_trimmed(argv[2], argv[3]);
 	else
-		errx(2, "usage: bootimage rom FLAT OUT | bootimage disk VMLINUX INITRD CMDLINE OUT");
+		errx(2, "usage: bootimage rom FLAT OUT | disk VMLINUX INITRD CMDLINE OUT | trim VMLINUX OUT");
 	return 0;
 }
