@@ -503,6 +503,18 @@ int manager_start(struct manager *m)
 	if (r < 0)
 		return r;
 
+	/*
+	 * Before anything is touched, so that a second one does no harm.  Calls are
+	 * answered once the loop runs, so whoever sees the name sees everything.
+	 */
+	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
+	if (r == -EEXIST)
+		log_error("Another nvmxd runs already: %s is taken on the bus.", MANAGER_BUS_NAME);
+	else if (r < 0)
+		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
+	if (r < 0)
+		return r;
+
 	if (m->options.libvirt_uri) {
 		r = libvirt_new(&m->libvirt, m->event, m->options.libvirt_uri, on_domain,
 				on_libvirt_state, m);
@@ -513,16 +525,7 @@ int manager_start(struct manager *m)
 	}
 
 	r = start_waiting(m);
-	if (r < 0) {
+	if (r < 0)
 		log_error("%s cannot be waited for: %s.", m->link.path, strerror(-r));
-		return r;
-	}
-
-	/* Whoever sees the name sees everything. */
-	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
-	if (r == -EEXIST)
-		log_error("Another nvmxd runs already: %s is taken on the bus.", MANAGER_BUS_NAME);
-	else if (r < 0)
-		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
-	return r < 0 ? r : 0;
+	return r;
 }

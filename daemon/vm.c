@@ -173,11 +173,11 @@ static bool text_equal(const char *a, const char *b)
 }
 
 /* What the running domain's metadata is now, as libvirt said it. */
-static void take_metadata(struct vm *vm, const struct domain_info *info, bool first)
+static void take_metadata(struct vm *vm, const struct domain_info *info)
 {
 	_cleanup_metadata_ struct metadata *metadata = NULL;
 	char *sentence = NULL;
-	bool supersede;
+	bool first, supersede;
 	int r = 0;
 
 	if (info->error < 0) {
@@ -185,6 +185,9 @@ static void take_metadata(struct vm *vm, const struct domain_info *info, bool fi
 		set_metadata_error(vm, sentence);
 		return;
 	}
+
+	first = !vm->metadata_seen;
+	vm->metadata_seen = true;
 
 	/* The same thing may be told many times. */
 	if (!first && !vm->metadata_error && text_equal(vm->metadata_text, info->metadata))
@@ -213,8 +216,6 @@ static void take_metadata(struct vm *vm, const struct domain_info *info, bool fi
 
 void vm_on_domain(struct vm *vm, const struct domain_info *info)
 {
-	bool first = vm->domain != VM_DOMAIN_KNOWN;
-
 	/* A domain that does not run is not this VM, or is this VM's end. */
 	if (info->kind != DOMAIN_INFO || info->id < 0) {
 		if (vm->domain == VM_DOMAIN_ASKED && info->kind != DOMAIN_GONE) {
@@ -226,5 +227,5 @@ void vm_on_domain(struct vm *vm, const struct domain_info *info)
 
 	vm->domain = VM_DOMAIN_KNOWN;
 	set_name(vm, info->name);
-	take_metadata(vm, info, first);
+	take_metadata(vm, info);
 }

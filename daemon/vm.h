@@ -58,7 +58,8 @@ struct vm {
 	sd_event_source *hangup;
 
 	enum vm_domain domain;
-	struct metadata *metadata;	/* parsed; NULL: none, or malformed */
+	bool metadata_seen;		/* libvirt could tell whether there is any */
+	struct metadata *metadata;	/* the last that was well-formed; NULL: none */
 	char *metadata_text;		/* as libvirt gave it; NULL: none */
 	char *metadata_error;		/* why it could not be read */
 
