@@ -5,7 +5,21 @@
  */
 #include <stdarg.h>
 
-#include "policy/policy.h"
+#include "policy/internal.h"
+
+/* What is quoted may be anything, also cut in the middle of a character. */
+static void make_text(char *s)
+{
+	while (*s) {
+		size_t n = utf8_length(s);
+
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+	}
+}
 
 int error_set(char **ret_error, int r, const char *format, ...)
 {
@@ -20,6 +34,8 @@ int error_set(char **ret_error, int r, const char *format, ...)
 		s = NULL;
 	va_end(ap);
 
+	if (s)
+		make_text(s);
 	*ret_error = s;
 	return r;
 }

@@ -8,6 +8,11 @@
 
 #include "policy/policy.h"
 
+/* utf8.c: bytes of the first character, 0 if it is not valid; a NUL is one */
+size_t utf8_length(const char *s);
+/* Valid, and without control characters. */
+bool utf8_is_text(const char *s);
+
 /*
  * place: what a sentence starts with so that people find the spot, such as
  * "/etc/nvmx/policy.d/x.json:7: .fields.HOST_RSP: "; "" if there is no such thing.

@@ -159,6 +159,12 @@ static int load_file(struct loader *l, const struct file *f)
 	struct stat st;
 	int r;
 
+	/* The path is for the bus, too. */
+	if (!utf8_is_text(f->name)) {
+		error_set(&sentence, 0, "%s: The file's name is not UTF-8, or has control "
+			  "characters; rename it.", f->path);
+		return add_broken(l, f, sentence);
+	}
 	if (stat(f->path, &st) >= 0) {
 		if (S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0))
 			return 0;

@@ -126,10 +126,12 @@ static void test_broken_beside_good(void **state)
 	put(d->low, "b.json", "{\"name\":\"b\"}");
 	put(d->low, "c.json", "{\"name\":\"b\"}");
 	assert_int_equal(mkdir(strcat(strcpy((char [128]){}, d->low), "/d.json"), 0700), 0);
+	put(d->low, "\xff.json", "{\"name\":\"f\"}");
 
 	set = load(d);
 	assert_non_null(strstr(d->errors, "/a.json:2: .fields.HOST_RSP: "));
 	assert_non_null(strstr(d->errors, "/c.json: There is a policy b already, in "));
+	assert_non_null(strstr(d->errors, "/?.json: The file's name is not UTF-8"));
 	assert_non_null(strstr(d->errors, "/d.json: This is not a regular file"));
 	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
 	assert_int_equal(policy_set_find(set, "a", &p, &e), -ENOENT);

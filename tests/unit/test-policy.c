@@ -2,6 +2,7 @@
 /*
  * One policy file: what is accepted, and where each error says it is.
  */
+#include <locale.h>
 #include <sys/stat.h>
 
 #include "tests/unit/unit.h"
@@ -101,8 +102,11 @@ static const struct bad bad[] = {
 	{ "{ \"name\": \"none\" }", { ".name: ", "cannot be named \"none\"" } },
 	{ "{ \"name\": \"a/b\" }", { ".name: ", "cannot be named" } },
 	{ "{ \"name\": \".a\" }", { ".name: ", "cannot be named" } },
-	{ "{ \"name\": \"a\\u0000b\" }", { ".name: ", "control character (0x00)" } },
-	{ "{ \"name\": \"a\", \"description\": \"x\\ny\" }", { ".description: ", "(0x0a)" } },
+	{ "{ \"name\": \"a\\u0000b\" }", { ".name: ", "control character" } },
+	{ "{ \"name\": \"a\", \"description\": \"x\\ny\" }", { ".description: ", "control character" } },
+	{ "{ \"name\": \"a\", \"description\": \"\\uffff\" }", { ".description: ", "no character" } },
+	{ "{ \"name\": \"a\", \"description\": \"\xed\xa0\x80\" }", { "x.json:1: " } },
+	{ "{ \"name\": \"a\", \"description\": \"\xc0\x80\" }", { "x.json:1: " } },
 	{ "{ \"name\": \"a\", \"extends\": \"b c\" }", { ".extends: ", "\"b c\"" } },
 };
 
@@ -263,6 +267,28 @@ static void test_not_readable(void **state)
 	assert_sentence(e, "/: ");
 }
 
+/* What goes into a sentence is cut, but not in the middle of a character. */
+static void test_sentence_is_text(void **state)
+{
+	char text[256];
+	struct policy *p = NULL;
+	char *e = NULL;
+
+	for (size_t pad = 0; pad < 4; pad++) {
+		size_t n = sprintf(text, "{ \"name\": \"%.*s", (int)pad, "aaaa");
+
+		for (int i = 0; i < 40; i++)
+			n += sprintf(text + n, "\xe2\x82\xac");
+		sprintf(text + n, "\" }");
+		assert_int_equal(parse(text, &p, &e), -EBADMSG);
+		assert_int_equal(mbstowcs(NULL, e, 0) == (size_t)-1, 0);
+		assert_sentence(e, "cannot be named");
+	}
+	assert_int_equal(error_set(&e, -EPERM, "a\nb\x1b\xff\xe2\x82%s.", "\xf0\x9f\x98\x80"), -EPERM);
+	assert_string_equal(e, "a?b????\xf0\x9f\x98\x80.");
+	free(e);
+}
+
 static void test_names_valid(void **state)
 {
 	char name[POLICY_NAME_MAX + 2];
@@ -295,8 +321,12 @@ int main(void)
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_not_readable),
+		cmocka_unit_test(test_sentence_is_text),
 		cmocka_unit_test(test_names_valid),
 	};
 
+	/* For mbstowcs(). */
+	if (!setlocale(LC_ALL, "C.UTF-8"))
+		return 1;
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }
