@@ -53,4 +53,5 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not in the machine's root, where services have such names.
+-include $(shell find $(B) -path $(B)/machine/full -prune -o -type f -name '*.d' -print 2>/dev/null)
