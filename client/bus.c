@@ -194,6 +194,9 @@ static int read_container(sd_bus_message *m, char type, const char *contents,
 	bool dict = type == SD_BUS_TYPE_ARRAY && contents[0] == SD_BUS_TYPE_DICT_ENTRY_BEGIN;
 	int r;
 
+	/* All our dictionaries have text keys. */
+	if (dict && contents[1] != SD_BUS_TYPE_STRING && contents[1] != SD_BUS_TYPE_OBJECT_PATH)
+		return -EBADMSG;
 	r = sd_bus_message_enter_container(m, type, contents);
 	if (r < 0)
 		return r;
@@ -209,8 +212,7 @@ static int read_container(sd_bus_message *m, char type, const char *contents,
 			r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, NULL);
 			if (r < 0)
 				return r;
-			/* All our dictionaries have text keys. */
-			r = sd_bus_message_read_basic(m, *contents == '{' ? contents[1] : 's', &key);
+			r = sd_bus_message_read_basic(m, contents[1], &key);
 			if (r < 0)
 				return r;
 		}

@@ -66,11 +66,11 @@ int main(int argc, char **argv)
 		return STATUS_DONE;
 	}
 
-	c.out = pager_open(&args);
 	status = args.verb->run(&c);
-	if (fflush(c.out) == EOF && errno != EPIPE && status == STATUS_DONE)
+	if (pager_close(&c) < 0 && status == STATUS_DONE) {
+		fprintf(stderr, "nvmxctl: The output could not be written.\n");
 		status = STATUS_FAILED;
-	pager_close(c.out);
+	}
 	sd_bus_flush_close_unref(c.bus);
 	return status;
 }

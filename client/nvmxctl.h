@@ -71,7 +71,7 @@ int args_parse_changes(char **parameters, int n, const char **ret_policy,
 struct client {
 	const struct args *args;
 	sd_bus *bus;
-	FILE *out;			/* stdout, or the pager */
+	FILE *out;			/* stdout, or the pager; NULL before pager_out() */
 };
 
 /* The kernel's support that a verb needs. */
@@ -137,9 +137,13 @@ char *render_safe(const char *s);
 
 /* ---- pager.c ---- */
 
-/* Gives stdout if there is to be none. */
-FILE *pager_open(const struct args *args);
-void pager_close(FILE *f);
+/*
+ * Where output goes, a pager if there is to be one.  Started at the first call, so
+ * that errors and questions for a password have the terminal for themselves.
+ */
+FILE *pager_out(struct client *c);
+/* Waits for the pager; -EIO if not everything could be written. */
+int pager_close(struct client *c);
 
 /* ---- agent.c: asks for the password on the terminal, if polkit wants one ---- */
 

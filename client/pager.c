@@ -11,7 +11,7 @@
 
 static pid_t pager_pid;
 
-FILE *pager_open(const struct args *args)
+static FILE *pager_open(const struct args *args)
 {
 	const char *pager = getenv("PAGER");
 	int fds[2];
@@ -48,13 +48,23 @@ FILE *pager_open(const struct args *args)
 	return f;
 }
 
-void pager_close(FILE *f)
+FILE *pager_out(struct client *c)
 {
-	if (f == stdout) {
-		fflush(stdout);
-		return;
-	}
-	fclose(f);
+	if (!c->out)
+		c->out = pager_open(c->args);
+	return c->out;
+}
+
+int pager_close(struct client *c)
+{
+	int r;
+
+	if (!c->out || c->out == stdout)
+		return fflush(stdout) == EOF ? -EIO : 0;
+
+	r = fclose(c->out) == EOF && errno != EPIPE ? -EIO : 0;
+	c->out = NULL;
 	while (waitpid(pager_pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	return r;
 }

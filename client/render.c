@@ -38,7 +38,8 @@ void render_json(FILE *f, struct json_object *o, enum json_mode mode)
 	int flags = mode == JSON_PRETTY ?
 		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
 
-	fprintf(f, "%s\n", json_object_to_json_string_ext(o, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
+	flags |= JSON_C_TO_STRING_NOSLASHESCAPE;
+	fprintf(f, "%s\n", json_object_to_json_string_ext(o, flags));
 }
 
 char *render_safe(const char *s)

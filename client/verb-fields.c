@@ -79,15 +79,15 @@ int verb_fields(struct client *c)
 		return r;
 
 	if (c->args->json != JSON_OFF) {
-		render_json(c->out, fields, c->args->json);
+		render_json(pager_out(c), fields, c->args->json);
 		return STATUS_DONE;
 	}
-	r = render_table(c->out, fields, columns, ARRAY_SIZE(columns) - (of_vm ? 0 : 1),
+	r = render_table(pager_out(c), fields, columns, ARRAY_SIZE(columns) - (of_vm ? 0 : 1),
 			 !c->args->no_legend);
 	if (r < 0)
 		return STATUS_FAILED;
 	if (!c->args->no_legend && !c->args->quiet)
-		fprintf(c->out, "\n%zu fields listed. Groups for \"set\": ar-bytes, "
+		fprintf(pager_out(c), "\n%zu fields listed. Groups for \"set\": ar-bytes, "
 			"exit-information.\n", json_object_array_length(fields));
 	return STATUS_DONE;
 }

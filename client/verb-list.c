@@ -40,13 +40,13 @@ int verb_list(struct client *c)
 		return r;
 
 	if (c->args->json != JSON_OFF) {
-		render_json(c->out, vms, c->args->json);
+		render_json(pager_out(c), vms, c->args->json);
 		return STATUS_DONE;
 	}
 	n = json_object_array_length(vms);
-	if (render_table(c->out, vms, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
+	if (render_table(pager_out(c), vms, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
 		return STATUS_FAILED;
 	if (!c->args->no_legend && !c->args->quiet)
-		fprintf(c->out, "%s%zu VM%s listed.\n", n ? "\n" : "", n, n == 1 ? "" : "s");
+		fprintf(pager_out(c), "%s%zu VM%s listed.\n", n ? "\n" : "", n, n == 1 ? "" : "s");
 	return STATUS_DONE;
 }

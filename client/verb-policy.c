@@ -40,8 +40,8 @@ static int policy_list(struct client *c)
 	}
 
 	if (c->args->json != JSON_OFF)
-		render_json(c->out, policies, c->args->json);
-	else if (render_table(c->out, policies, list_columns, ARRAY_SIZE(list_columns),
+		render_json(pager_out(c), policies, c->args->json);
+	else if (render_table(pager_out(c), policies, list_columns, ARRAY_SIZE(list_columns),
 			      !c->args->no_legend) < 0)
 		return STATUS_FAILED;
 	return STATUS_DONE;
@@ -58,8 +58,8 @@ static int print_policy(struct client *c, struct json_object *any, struct json_o
 		json_object_object_add(row, "class", json_object_get(class));
 		json_object_array_add(rows, row);
 	}
-	fprintf(c->out, VMWRITE_ANY_FIELD ": %s\n\n", json_object_get_string(any));
-	return render_table(c->out, rows, show_columns, ARRAY_SIZE(show_columns),
+	fprintf(pager_out(c), VMWRITE_ANY_FIELD ": %s\n\n", json_object_get_string(any));
+	return render_table(pager_out(c), rows, show_columns, ARRAY_SIZE(show_columns),
 			    !c->args->no_legend) < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
@@ -84,7 +84,7 @@ static int policy_show(struct client *c)
 	json_object_object_add(policy, "name", json_object_new_string(name));
 	json_object_object_add(policy, "vmwrite_any_field", json_object_get(any));
 	json_object_object_add(policy, "fields", json_object_get(fields));
-	render_json(c->out, policy, c->args->json);
+	render_json(pager_out(c), policy, c->args->json);
 	return STATUS_DONE;
 }
 
@@ -98,7 +98,7 @@ static int policy_check(struct client *c)
 
 		if (policy_read(c->args->parameters[i], &p, &sentence) >= 0) {
 			if (!c->args->quiet)
-				fprintf(c->out, "%s: policy %s, as far as can be told without a "
+				fprintf(pager_out(c), "%s: policy %s, as far as can be told without a "
 					"kernel.\n", c->args->parameters[i], p->name);
 			continue;
 		}

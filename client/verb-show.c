@@ -19,8 +19,8 @@ int verb_show(struct client *c)
 		return r;
 
 	if (c->args->json != JSON_OFF)
-		render_json(c->out, vm, c->args->json);
+		render_json(pager_out(c), vm, c->args->json);
 	else
-		render_vm(c->out, vm);
+		render_vm(pager_out(c), vm);
 	return STATUS_DONE;
 }

@@ -68,8 +68,8 @@ int verb_stats(struct client *c)
 		return r;
 
 	if (c->args->json != JSON_OFF)
-		render_json(c->out, statistics, c->args->json);
+		render_json(pager_out(c), statistics, c->args->json);
 	else
-		render_statistics(c->out, statistics, !c->args->no_legend);
+		render_statistics(pager_out(c), statistics, !c->args->no_legend);
 	return STATUS_DONE;
 }

@@ -31,7 +31,7 @@ static bool is_ours(const xmlNode *node, const char *name)
 	       (!node->ns || streq((const char *)node->ns->href, METADATA_NAMESPACE));
 }
 
-/* The text of an attribute; NULL without memory.  Entities, which only a DTD can bring, are not in it. */
+/* NULL without memory.  Entities, which only a DTD can bring, are not in it. */
 static char *attribute_text(const xmlAttr *attribute)
 {
 	xmlChar *s;
@@ -65,8 +65,9 @@ static int check_content(const xmlNode *node, char **ret_error)
 	case XML_ELEMENT_NODE:
 		if (is_ours(node, FIELD_ELEMENT) && is_ours(node->parent, POLICY_ELEMENT))
 			return 0;
-		return error_set(ret_error, -EBADMSG, PLACE "<%s>: Unexpected element <%.64s>%s%.64s; "
-				 "<policy> has <field> elements, and those are empty.",
+		return error_set(ret_error, -EBADMSG, PLACE "<%s>: Unexpected element "
+				 "<%.64s>%s%.64s; <policy> has <field> elements, and those are "
+				 "empty.",
 				 xmlGetLineNo(node), node->parent->name, node->name,
 				 node->ns ? " of namespace " : "",
 				 node->ns ? (const char *)node->ns->href : "");
@@ -154,8 +155,8 @@ static int parse_root(const xmlNode *root, struct metadata *m, char **ret_error)
 	int r;
 
 	if (!is_ours(root, POLICY_ELEMENT))
-		return error_set(ret_error, -EBADMSG, PLACE "<%.64s>%s%.64s: This is not the element "
-				 "<policy> of namespace " METADATA_NAMESPACE "; write that one.",
+		return error_set(ret_error, -EBADMSG, PLACE "<%.64s>%s%.64s: This is not the "
+				 "element <policy> of namespace " METADATA_NAMESPACE "; write that one.",
 				 xmlGetLineNo(root), root->name, root->ns ? " of namespace " : "",
 				 root->ns ? (const char *)root->ns->href : "");
 

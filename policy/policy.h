@@ -100,8 +100,9 @@ struct policy_change {
 
 #define VMWRITE_ANY_FIELD "vmwrite-any-field"
 
-int assignment_new(const struct field_table *table, struct assignment **ret);	/* all intercept */
-int assignment_new_kernel(const struct field_table *table, struct assignment **ret); /* stock_class */
+/* All intercept; all their stock_class. */
+int assignment_new(const struct field_table *table, struct assignment **ret);
+int assignment_new_kernel(const struct field_table *table, struct assignment **ret);
 int assignment_copy(const struct assignment *a, struct assignment **ret);
 struct assignment *assignment_free(struct assignment *a);			/* NULL */
 bool assignment_equal(const struct assignment *a, const struct assignment *b);
