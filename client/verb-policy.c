@@ -98,8 +98,8 @@ static int policy_check(struct client *c)
 
 		if (policy_read(c->args->parameters[i], &p, &sentence) >= 0) {
 			if (!c->args->quiet)
-				fprintf(pager_out(c), "%s: policy %s, as far as can be told without a "
-					"kernel.\n", c->args->parameters[i], p->name);
+				fprintf(pager_out(c), "%s: policy %s, as far as can be told "
+					"without a kernel.\n", c->args->parameters[i], p->name);
 			continue;
 		}
 		fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
