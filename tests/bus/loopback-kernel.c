@@ -8,7 +8,7 @@
  *		tells it what happens, and prints what it answers
  *
  * Words (ID: a VM; NAME of COUNTER: a member of struct nvmx_counters):
- *	create PID VCPUS		a VM of that process; answers the id
+ *	create PID VCPUS [START_TIME]	a VM of that process; answers the id
  *	vmxon ID, evmcs ID, gone ID
  *	exits ID VCPU FIELD READS WRITES	FIELD "other": no field of vmcs12
  *	count ID VCPU COUNTER N
@@ -93,7 +93,7 @@ static void send_vm_record(uint32_t type, const struct kernel_vm *vm)
 
 /* ---- what the test tells ---- */
 
-static void create(FILE *out, const char *pid, const char *vcpus)
+static void create(FILE *out, const char *pid, const char *vcpus, const char *started)
 {
 	_cleanup_free_ char *comm = NULL;
 	char path[64], stat[4096] = "";
@@ -109,6 +109,8 @@ static void create(FILE *out, const char *pid, const char *vcpus)
 		fclose(f);
 	}
 
+	if (started)
+		start_time = strtoull(started, NULL, 10);
 	vm = kernel_create_vm(&kernel, atoi(pid), start_time, strtoul(vcpus, NULL, 10));
 	if (!vm) {
 		fprintf(out, "no room\n");
@@ -207,8 +209,8 @@ static void told(FILE *out, char *line)
 	for (char *w = strtok_r(line, " \n", &state); w && n < 8; w = strtok_r(NULL, " \n", &state))
 		words[n++] = w;
 
-	if (n == 3 && streq(words[0], "create")) {
-		create(out, words[1], words[2]);
+	if ((n == 3 || n == 4) && streq(words[0], "create")) {
+		create(out, words[1], words[2], n == 4 ? words[3] : NULL);
 	} else if (n == 2 && streq(words[0], "fail-set")) {
 		kernel.fail_set = atoi(words[1]);
 	} else if (n == 1 && streq(words[0], "lose")) {
