@@ -49,6 +49,18 @@ install: $(INSTALL)
 clean:
 	rm -rf $(BUILD)
 
+HELP		+= 'all		everything that is installed' \
+		   'install		install it, under DESTDIR if that is set' \
+		   'clean		remove $(BUILD)'
+
+help:
+	@printf 'Targets:\n'
+	@printf '  %s\n' $(HELP) | sort
+	@printf 'Variables:\n'
+	@printf '  SANITIZE=address,undefined	build with sanitizers, in $(BUILD)/asan\n'
+	@printf '  KREL=RELEASE			the kernel that the modules are for\n'
+	@printf '  DESTDIR=DIR			where install puts things\n'
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
