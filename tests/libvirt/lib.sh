@@ -2,8 +2,8 @@
 #
 # A libvirtd of the test's own, for what tests/bus/lib.sh sets up: configuration,
 # state and sockets are in the namespace, so the host's libvirt is left alone.
-# Domains are QEMU without KVM; in KVM's place their emulator tells the kernel's
-# stand-in of a VM before it becomes QEMU.
+# Domains are QEMU without KVM; in KVM's place a child of QEMU tells the kernel's
+# stand-in of a VM, while the guest does not run yet.
 
 NS=urn:nvmx:domain-policy:1
 
@@ -40,7 +40,9 @@ make_libvirt_scene() {
 	#!/bin/bash
 	# libvirt also runs it to ask what QEMU can do; that is no domain.
 	if [[ "\$*" =~ guest=([^,]+).*\ -uuid ]]; then
+		(until [[ \$(tr '\0' ' ' </proc/\$\$/cmdline) == /usr/bin/qemu*" -uuid "* ]]; do sleep 0.01; done
 		"$T/bin/loopback-kernel" --tell "$T/kernel/nvmx" create \$\$ 1 >"$T/ids/\${BASH_REMATCH[1]}"
+		) </dev/null >/dev/null 2>&1 &
 	fi
 	exec /usr/bin/qemu-system-x86_64 "\$@"
 	END
@@ -97,7 +99,8 @@ define() { virsh define "$(domain_xml "$@")"; }
 
 # start NAME [OPTION]: its VM's id is in $vm then
 start() {
-	virsh start "$@" || return
+	rm -f "$T/ids/$1"
+	virsh start "$@" && soon test -s "$T/ids/$1" || return
 	vm=$(<"$T/ids/$1")
 }
 
