@@ -6,7 +6,8 @@
 
 GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
-GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost
+GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch \
+		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev tap l1-image)
 
@@ -38,6 +39,12 @@ $(GUEST_B)/l1-image.o: $(GUEST)/l1-image.S $(GUEST_B)/l1/l1.bin
 $(GUEST_B)/%.o: $(GUEST)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -pthread -c -o $@ $<
+
+$(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $<
+
+$(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
 
 $(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^

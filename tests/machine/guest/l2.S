@@ -65,9 +65,12 @@ l2_hlt_exit:
 	jmp	l2_hlt
 
 	program spin
+	/* bochs lets an interrupt for L0 in only with IF set */
+	sti
 1:	incq	(%rdi)
 	cmpq	$0, (%rsi)
 	je	1b
+	cli
 l2_spin_exit:
 	vmcall
 	jmp	l2_spin
