@@ -397,6 +397,10 @@ static long nvmx_ioctl(struct file *file, const struct nvmx_ioctl *table, size_t
 	if (op->writes && !(file->f_mode & FMODE_WRITE))
 		return -EPERM;
 
+	/* What could not be told must not be done: the arguments back as they came. */
+	if (copy_to_user(uarg, &arg, min_t(size_t, size, op->size)))
+		return -EFAULT;
+
 	r = op->fn(file, &arg);
 	if (r && !op->write_back_always)
 		return r;
