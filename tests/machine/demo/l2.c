@@ -9,7 +9,8 @@
  * code?) and GUEST_SS_AR_BYTES (the privilege level) for a VMCALL.  It looks at the former
  * for I/O too; so that VMCALLs outweigh it, there are VMCALLS of them in a round.
  *
- *	l2 LINES ROUNDS		print a line per ROUNDS rounds, LINES times (0: for ever)
+ *	l2 LINES ROUNDS PAUSE	print a line per ROUNDS rounds, LINES times (0: for ever), and
+ *				let PAUSE microseconds go by after it
  */
 #include <err.h>
 #include <errno.h>
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
 {
 	unsigned long lines = argc > 1 ? strtoul(argv[1], NULL, 0) : 0;
 	unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 0) : 1000;
+	unsigned long pause = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
 	uint32_t round = 0, checksum = 0, in;
 	volatile struct result *result;
 	struct kvm_run *run;
@@ -232,6 +234,7 @@ int main(int argc, char **argv)
 			checksum = mix(checksum, in);
 		}
 		printf("L2-OK rounds=%u checksum=%08x\n", round, checksum);
+		usleep(pause);
 	}
 	return 0;
 }
