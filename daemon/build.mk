@@ -20,3 +20,5 @@ daemon: $(B)/daemon/nvmxd
 
 install-daemon: $(B)/daemon/nvmxd
 	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/sbin/nvmxd
+	$(INSTALL_BIN) -D -m 644 daemon/org.nvmx1.xml \
+		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.nvmx1.xml

@@ -11,7 +11,7 @@ KMOD_KOS	:= $(BUILD)/kmod/kvm.ko $(BUILD)/kmod/kvm-intel.ko
 
 HELP		+= 'module		kvm.ko and kvm-intel.ko for kernel KREL=$(KREL)'
 
-.PHONY: module install-module kmod-prepare
+.PHONY: module install-module install-header kmod-prepare
 
 module: $(KMOD_KOS)
 
@@ -36,5 +36,9 @@ install-module: $(KMOD_KOS)
 	install -d $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx
 	install -m 644 $(KMOD_KOS) $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx/
 
+install-header:
+	install -d $(DESTDIR)/usr/include/linux
+	install -m 644 kmod/uapi/linux/nvmx.h $(DESTDIR)/usr/include/linux/
+
 ALL		+= module
-INSTALL		+= install-module
+INSTALL		+= install-module install-header
