@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Sourced by `demo`, in the machine: steps, what holds, and reading what the domains and
-# nvmxctl say.  Lines for the person who looks on start with "DEMO "; the rest of the
-# serial line is noise.
+# nvmxctl say.  Lines for the person who looks on start with "DEMO " and the machine's
+# uptime; the rest of the serial line is noise.
 
 logs=/var/log/nvmx-demo
 state=/run/nvmx-demo
@@ -10,7 +10,10 @@ steps=()
 step_number=0
 
 say() {
-	printf 'DEMO %s\n' "$*"
+	local up
+
+	read -r up _ </proc/uptime
+	printf 'DEMO %s %s\n' "$up" "$*"
 }
 
 step() {
@@ -22,7 +25,7 @@ step() {
 }
 
 show() {	# TEXT on standard input
-	sed 's/^/DEMO       /'
+	sed 's/^/DEMO -       /'
 }
 
 saw() {
