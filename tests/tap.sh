@@ -1,37 +1,42 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# TAP for test scripts in bash, sourced.  A script ends with `done_testing`.
+# TAP for test scripts in bash, sourced.  A script ends with `finish`.
 
-tap_count=0
-tap_failed=0
+tests=0 failed=0
 
-# ok WHAT: passes if the command before it did (`cmd; ok "cmd works"`).
-ok() {
-	local status=$?
+ok() { tests=$((tests + 1)); echo "ok $tests - $1"; }
 
-	tap_count=$((tap_count + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $tap_count - $1"
-	else
-		tap_failed=$((tap_failed + 1))
-		echo "not ok $tap_count - $1"
-	fi
-	return "$status"
+not_ok() {
+	tests=$((tests + 1)) failed=$((failed + 1))
+	echo "not ok $tests - $1"
+	shift
+	[[ $# -eq 0 ]] || printf '%s\n' "$@" | sed 's/^/#   /'
 }
 
-# is GOT WANTED WHAT
+# is WHAT EXPECTED ACTUAL
 is() {
-	[ "$1" = "$2" ]
-	ok "$3" || printf '# got    %q\n# wanted %q\n' "$1" "$2"
+	if [[ $2 == "$3" ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
 }
 
-# like GOT PATTERN WHAT: an extended regular expression
+# like WHAT PATTERN ACTUAL, an extended regular expression
 like() {
-	[[ $1 =~ $2 ]]
-	ok "$3" || printf '# got %q\n# which does not match %q\n' "$1" "$2"
+	if [[ $3 =~ $2 ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
 }
 
-done_testing() {
-	echo "1..$tap_count"
-	[ "$tap_failed" -eq 0 ]
+# holds WHAT COMMAND...: right away
+holds() {
+	local what=$1; shift
+	if "$@"; then ok "$what"; else not_ok "$what" "failed: $*"; fi
+}
+
+# was WHAT: passes if the command before it succeeded (`cmd; was "cmd works"`)
+was() {
+	local status=$?
+	if [[ $status == 0 ]]; then ok "$1"; else not_ok "$1"; fi
+	return $status
+}
+
+finish() {
+	echo "1..$tests"
+	exit $((failed > 0))
 }

@@ -16,34 +16,7 @@ enter_namespace() {
 		--propagation private "$0" "$@"
 }
 
-# ---- TAP ----
-
-tests=0 failed=0
-
-ok() { tests=$((tests + 1)); echo "ok $tests - $1"; }
-
-not_ok() {
-	tests=$((tests + 1)) failed=$((failed + 1))
-	echo "not ok $tests - $1"
-	shift
-	[[ $# -eq 0 ]] || printf '%s\n' "$@" | sed 's/^/#   /'
-}
-
-# is WHAT EXPECTED ACTUAL
-is() {
-	if [[ $2 == "$3" ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
-}
-
-# like WHAT PATTERN ACTUAL, an extended regular expression
-like() {
-	if [[ $3 =~ $2 ]]; then ok "$1"; else not_ok "$1" "expected: $2" "got:      $3"; fi
-}
-
-# holds WHAT COMMAND...: right away
-holds() {
-	local what=$1; shift
-	if "$@"; then ok "$what"; else not_ok "$what" "failed: $*"; fi
-}
+. "$SOURCE/tests/tap.sh"
 
 # soon COMMAND...: within ten seconds, 30 with sanitizers on a busy machine
 soon() {
@@ -59,11 +32,6 @@ soon() {
 comes() {
 	local what=$1; shift
 	if soon "$@"; then ok "$what"; else not_ok "$what" "never: $*" "$(tail -n 5 "$T/nvmxd.log" 2>/dev/null)"; fi
-}
-
-finish() {
-	echo "1..$tests"
-	exit $((failed > 0))
 }
 
 # ---- the scene ----
