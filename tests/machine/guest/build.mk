@@ -6,8 +6,8 @@
 
 GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
-GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch \
-		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert
+GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
+		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev tap l1-image)
 

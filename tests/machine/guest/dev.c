@@ -56,6 +56,24 @@ const char *dev_name(uint32_t encoding)
 	return f ? f->name : encoding == NVMX_NO_FIELD ? "no field" : "?";
 }
 
+bool dev_is_unspecified(uint32_t encoding)
+{
+	return encoding == GUEST_LINEAR_ADDRESS;
+}
+
+uint64_t dev_kept(uint32_t encoding, uint64_t value)
+{
+	static const uint64_t masks[] = {
+		[NVMX_WIDTH_16] = 0xffff, [NVMX_WIDTH_32] = 0xffffffff,
+		[NVMX_WIDTH_64] = ~0ULL, [NVMX_WIDTH_NATURAL] = ~0ULL,
+	};
+
+	/* KVM drops the reserved bits, as some processors do */
+	if (encoding >= GUEST_ES_AR_BYTES && encoding <= GUEST_TR_AR_BYTES)
+		return value & 0x1f0ff;
+	return value & masks[encoding >> 13 & 3];
+}
+
 bool dev_allows(const struct nvmx_field *f, unsigned int shadow_class)
 {
 	return f->allowed_classes & 1U << shadow_class;

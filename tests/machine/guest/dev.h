@@ -28,6 +28,13 @@ bool dev_try_open(void);
 
 /* A field of the table, NULL if it is not there. */
 const struct nvmx_field *dev_field(uint32_t encoding);
+/* What a field keeps of a value that L1 writes to it. */
+uint64_t dev_kept(uint32_t encoding, uint64_t value);
+/*
+ * Is the value of the field after an exit of L2 unspecified, whatever the policy?  The guest
+ * linear address is that of the last EPT violation, which may be one that L0 handled.
+ */
+bool dev_is_unspecified(uint32_t encoding);
 /* The name of a field for a message: never NULL. */
 const char *dev_name(uint32_t encoding);
 bool dev_allows(const struct nvmx_field *f, unsigned int shadow_class);

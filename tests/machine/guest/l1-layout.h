@@ -27,6 +27,9 @@
 /* 2 MiB that L1's EPT does not map: L2's access there is an EPT violation. */
 #define L2_HOLE			0x600000
 
+/* L2 may be let write to it; else its I/O exits to L1 */
+#define L2_PORT			0x80
+
 /* segment selectors, of L1 and L2 alike */
 #define SEL_CODE		0x08
 #define SEL_DATA		0x10

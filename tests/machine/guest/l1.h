@@ -74,6 +74,7 @@ enum l2_program {
 	L2_GP,		/* #GP(SEL_TSS): mov of a bad selector to %ds */
 	L2_HLT,
 	L2_SPIN,	/* counts l2_alive until l2_stop is set, then vmcall */
+	L2_HOST,	/* writes to L2_PORT until rbx, which it counts up, is 3; then vmcall */
 	L2_NR,
 };
 

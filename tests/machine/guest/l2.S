@@ -64,6 +64,15 @@ l2_hlt_exit:
 	hlt
 	jmp	l2_hlt
 
+	program host
+1:	out	%al, $L2_PORT
+	inc	%rbx
+	cmp	$3, %rbx
+	jb	1b
+l2_host_exit:
+	vmcall
+	jmp	l2_host_exit
+
 	program spin
 	/* bochs lets an interrupt for L0 in only with IF set */
 	sti

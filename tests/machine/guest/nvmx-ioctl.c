@@ -569,20 +569,18 @@ static void test_too_late(void)
 
 int main(void)
 {
+	struct nvmx_open_vm o = { .size = sizeof(o) };
+
 	dev_open();
 	read_only_fd = open("/dev/nvmx", O_RDONLY | O_CLOEXEC);
 	if (read_only_fd < 0)
 		bail("/dev/nvmx for reading");
 	vm_new(&vm, 0);
 	vm_fd = dev_open_vm(vm.id);
-	vm_fd_read_only = read_only_fd;
-	{
-		struct nvmx_open_vm o = { .size = sizeof(o), .id = vm.id };
-
-		if (ioctl(read_only_fd, NVMX_OPEN_VM, &o) < 0)
-			bail("NVMX_OPEN_VM by a fd for reading");
-		vm_fd_read_only = o.fd;
-	}
+	o.id = vm.id;
+	if (ioctl(read_only_fd, NVMX_OPEN_VM, &o) < 0)
+		bail("NVMX_OPEN_VM by a fd for reading");
+	vm_fd_read_only = o.fd;
 	test_unknown_ioctls();
 	test_all_ioctls();
 	test_read_only();

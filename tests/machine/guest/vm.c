@@ -221,7 +221,7 @@ void vm_boot(struct vm *vm)
 		bail("L1 did not boot");
 }
 
-void vm_run(struct vm *vm)
+bool vm_run_to_l2(struct vm *vm)
 {
 	struct kvm_run *run = vm->run;
 
@@ -235,7 +235,9 @@ void vm_run(struct vm *vm)
 			bail("L1 exited with reason %u (%#llx)", run->exit_reason,
 			     (unsigned long long)run->hw.hardware_exit_reason);
 		if (run->io.port == L1_PORT_DONE)
-			return;
+			return false;
+		if (run->io.port == L2_PORT)
+			return true;
 		errno = 0;
 		bail("L1 faulted: vector %llu, error %#llx, rip %#llx, cr2 %#llx",
 		     (unsigned long long)vm->m->fatal_vector,
@@ -243,6 +245,12 @@ void vm_run(struct vm *vm)
 		     (unsigned long long)vm->m->fatal_rip,
 		     (unsigned long long)vm->m->fatal_cr2);
 	}
+}
+
+void vm_run(struct vm *vm)
+{
+	if (vm_run_to_l2(vm))
+		bail("L2 writes to a port of the host");
 }
 
 void vm_batch(struct vm *vm, struct l1_op *ops, unsigned int n)

@@ -44,6 +44,12 @@ void vm_new_vmx(struct vm *ret);
 /* Runs the vCPU until L1 has executed the batch that is in the mailbox. */
 void vm_run(struct vm *vm);
 
+/*
+ * The same, but returns true if before that L2, which L1 lets do port I/O, writes to
+ * L2_PORT: the vCPU is then in user space, L2 active.
+ */
+bool vm_run_to_l2(struct vm *vm);
+
 /* Executes ops[], which get their results. */
 void vm_batch(struct vm *vm, struct l1_op *ops, unsigned int n);
 

@@ -13,19 +13,6 @@
 
 static struct counters before, after;
 
-/* What a field keeps of a value that is written to it. */
-static uint64_t kept(uint32_t encoding, uint64_t value)
-{
-	static const uint64_t masks[] = {
-		[NVMX_WIDTH_16] = 0xffff, [NVMX_WIDTH_32] = 0xffffffff,
-		[NVMX_WIDTH_64] = ~0ULL, [NVMX_WIDTH_NATURAL] = ~0ULL,
-	};
-
-	if (encoding >= GUEST_ES_AR_BYTES && encoding <= GUEST_TR_AR_BYTES)
-		return value & 0x1f0ff;
-	return value & masks[encoding >> 13 & 3];
-}
-
 /*
  * N VMREADs and N VMWRITEs of what was read, with operands in registers and in
  * memory: they exit as the class says, and no other field is charged for it.
@@ -186,7 +173,7 @@ static void write_and_read(struct vm *vm, int fd, const struct nvmx_field *f, un
 	vm_batch(vm, ops, 2);
 	dev_counters(fd, &after);
 	expect_is(ops[0].flags | ops[1].flags, 0, "%s: both succeed", f->name);
-	expect_is(ops[1].value, kept(f->encoding, value), "%s, %s: VMREAD after VMWRITE", f->name,
+	expect_is(ops[1].value, dev_kept(f->encoding, value), "%s, %s: VMREAD after VMWRITE", f->name,
 		  class_names[class]);
 	expect_is(after.total.vmread_exits - before.total.vmread_exits,
 		  class == NVMX_CLASS_INTERCEPT, "%s, %s: VMREAD exits", f->name, class_names[class]);
@@ -216,7 +203,7 @@ static void test_read_back(struct vm *vm, int fd, unsigned int class)
 		write_and_read(vm, fd, &dev_fields[i], class, ~(PATTERN + i));
 		/* vmcs12 has it, too: straight away ... */
 		dev_must_set(fd, &none);
-		expect_is(vm_vmread(vm, e), kept(e, ~(PATTERN + i)), "%s: in vmcs12", dev_fields[i].name);
+		expect_is(vm_vmread(vm, e), dev_kept(e, ~(PATTERN + i)), "%s: in vmcs12", dev_fields[i].name);
 		n++;
 	}
 	/* ... and after a way through L1's memory */
@@ -229,7 +216,7 @@ static void test_read_back(struct vm *vm, int fd, unsigned int class)
 	for (i = 0; i < dev_nr_fields; i++) {
 		e = dev_fields[i].encoding;
 		if (dev_allows(&dev_fields[i], NVMX_CLASS_READ_ONLY))
-			expect_is(vm_vmread(vm, e), kept(e, PATTERN * i), "%s: after VMCLEAR and VMPTRLD",
+			expect_is(vm_vmread(vm, e), dev_kept(e, PATTERN * i), "%s: after VMCLEAR and VMPTRLD",
 				  dev_fields[i].name);
 	}
 	test_end("%s: VMREAD gives what VMWRITE wrote, of all %u fields", class_names[class], n);

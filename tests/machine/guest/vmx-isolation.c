@@ -4,6 +4,7 @@
  * And the counters: KVM's binary statistics show the same.
  */
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "dev.h"
@@ -103,6 +104,36 @@ static void test_untouched(struct vm vms[2], const int fds[2])
 	test_end("a VM that nobody touched has the kernel's own list, and keeps it");
 }
 
+static unsigned int pending(int fd)
+{
+	struct nvmx_vm_info info = { .size = sizeof(info) };
+
+	if (ioctl(fd, NVMX_VM_GET_INFO, &info) < 0)
+		bail("NVMX_VM_GET_INFO");
+	return info.nr_pending;
+}
+
+/* A vCPU holds the older policy until it enters L1 again; nr_pending says so. */
+static void test_pending(struct vm *vm, int fd)
+{
+	static struct policy p;
+
+	vm_op(vm, L1_NOP, 0, 0, 1);
+	test_begin();
+	expect_is(pending(fd), 0, "pending before");
+	dev_make_policy(POLICY_MOST, &p);
+	dev_must_set(fd, &p);
+	dev_must_set(fd, &p);
+	dev_counters(fd, &before[0]);
+	expect_is(pending(fd), 1, "pending while L1 does not run");
+	vm_op(vm, L1_NOP, 0, 0, 1);
+	dev_counters(fd, &after[0]);
+	expect_is(pending(fd), 0, "pending after L1 ran");
+	expect_is(after[0].total.policy_switches - before[0].total.policy_switches, 1,
+		  "two policies set, one taken up");
+	test_end("a vCPU takes up the last policy when it enters L1, and not before");
+}
+
 /* L1 in the middle of work, the other VM switched between any two of its batches. */
 static void test_interleaved(struct vm vms[2], const int fds[2])
 {
@@ -176,6 +207,7 @@ int main(void)
 	test_untouched(vms, fds);
 	test_pairs(vms, fds);
 	test_interleaved(vms, fds);
+	test_pending(&vms[0], fds[0]);
 	test_stats(&vms[0], fds[0], "one VM");
 	test_stats(&vms[1], fds[1], "the other");
 	for (i = 0; i < 2; i++) {

@@ -11,5 +11,6 @@ run /tests/vmx-truth
 run /tests/vmx-any-field
 run /tests/vmx-isolation
 run /tests/vmx-switch
+run /tests/vmx-move
 unload_modules; ok "our modules unload"
 done_testing
