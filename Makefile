@@ -12,6 +12,10 @@ B		:= $(BUILD)$(if $(SANITIZE),/asan)
 
 CC		?= gcc
 PKG_CONFIG	?= pkg-config
+# Not yet there when `make check` is about to install it.
+ifeq ($(shell command -v $(PKG_CONFIG)),)
+PKG_CONFIG	:= :
+endif
 INSTALL_BIN	?= install
 CFLAGS		?= -O2 -g
 CFLAGS		+= -std=gnu11 -D_GNU_SOURCE -DNVMX_VERSION='"$(VERSION)"' \

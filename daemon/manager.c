@@ -233,7 +233,7 @@ static int list_vms(struct manager *m)
 
 		if (!vm)
 			add_vm(m, infos[i].id, infos[i].pid, infos[i].start_time);
-		else if (infos[i].flags & NVMX_VM_FLAG_VMXON)
+		else if (infos[i].state & NVMX_VM_STATE_VMXON)
 			vm_set_vmxon(vm);
 	}
 

@@ -109,7 +109,7 @@ const char *vm_shadowing(const struct vm *vm)
 
 	if (vm->manager->support != KERNEL_AVAILABLE)
 		return "inert-kernel";
-	if (vm_get_info(vm, &info) >= 0 && (info.flags & NVMX_VM_FLAG_EVMCS))
+	if (vm_get_info(vm, &info) >= 0 && (info.state & NVMX_VM_STATE_EVMCS))
 		return "inert-evmcs";
 	return "active";
 }

@@ -73,7 +73,7 @@ int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struc
 	r = vm_get_info(vm, &info);
 	if (r < 0)
 		return r;
-	vm->vmxon = info.flags & NVMX_VM_FLAG_VMXON;
+	vm->vmxon = info.state & NVMX_VM_STATE_VMXON;
 	r = identify(vm);
 	if (r < 0)
 		return r;

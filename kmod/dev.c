@@ -279,9 +279,6 @@ static int nvmx_ioctl_vm_info(struct file *file, union nvmx_arg *arg)
 {
 	struct nvmx_file *nfile = file->private_data;
 
-	if (arg->vm_info.reserved)
-		return -EINVAL;
-
 	return nvmx_vm_info(nfile->vm, &arg->vm_info, nfile->ns);
 }
 
@@ -355,7 +352,7 @@ static int nvmx_ioctl_vm_counters(struct file *file, union nvmx_arg *arg)
 }
 
 static const struct nvmx_ioctl nvmx_vm_ioctls[] = {
-	NVMX_IOCTL(NVMX_VM_GET_INFO, nvmx_ioctl_vm_info, struct nvmx_vm_info, reserved),
+	NVMX_IOCTL(NVMX_VM_GET_INFO, nvmx_ioctl_vm_info, struct nvmx_vm_info, state),
 	NVMX_IOCTL(NVMX_VM_GET_POLICY, nvmx_ioctl_vm_get_policy, struct nvmx_policy, label),
 	NVMX_IOCTL(NVMX_VM_SET_POLICY, nvmx_ioctl_vm_set_policy, struct nvmx_policy, label,
 		   .writes = true, .write_back_always = true),

@@ -166,7 +166,7 @@ static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 		if (READ_ONCE(vmx->nvmx.policy) != policy)
 			info->nr_pending++;
 		if (evmptr_is_valid(READ_ONCE(vmx->nested.hv_evmcs_vmptr)))
-			info->flags |= NVMX_VM_FLAG_EVMCS;
+			info->state |= NVMX_VM_STATE_EVMCS;
 	}
 }
 
@@ -185,7 +185,7 @@ int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_names
 		return -ENODEV;
 	}
 	if (vm->vmxon)
-		info->flags |= NVMX_VM_FLAG_VMXON;
+		info->state |= NVMX_VM_STATE_VMXON;
 	nvmx_vm_fill_vcpus(vm, info);
 	mutex_unlock(&vm->lock);
 

@@ -215,7 +215,7 @@ static int set_policy(struct kernel *k, struct kernel_vm *vm, struct nvmx_policy
 			return r;
 		}
 	}
-	if (arg->vmwrite_any_field != vm->vmwrite_any_field && (vm->info.flags & NVMX_VM_FLAG_VMXON))
+	if (arg->vmwrite_any_field != vm->vmwrite_any_field && (vm->info.state & NVMX_VM_STATE_VMXON))
 		return -EBUSY;
 
 	memcpy(vm->classes, classes, sizeof(classes));

@@ -184,10 +184,10 @@ static void told_of_vm(FILE *out, char **words, int n)
 	if (!vm || vcpu >= KERNEL_VCPUS_MAX) {
 		fprintf(out, "no such VM or vCPU\n");
 	} else if (streq(words[0], "vmxon")) {
-		vm->info.flags |= NVMX_VM_FLAG_VMXON;
+		vm->info.state |= NVMX_VM_STATE_VMXON;
 		send_vm_record(NVMX_EVENT_VM_VMXON, vm);
 	} else if (streq(words[0], "evmcs")) {
-		vm->info.flags |= NVMX_VM_FLAG_EVMCS;
+		vm->info.state |= NVMX_VM_STATE_EVMCS;
 	} else if (streq(words[0], "gone")) {
 		gone(vm);
 	} else if (streq(words[0], "policy")) {

@@ -148,13 +148,14 @@ struct nvmx_get_fields {
 	__aligned_u64 fields;
 };
 
-#define NVMX_VM_FLAG_VMXON	(1U << 0)	/* a vCPU has executed VMXON, ever */
-#define NVMX_VM_FLAG_EVMCS	(1U << 1)	/* one uses an enlightened VMCS: policy inert */
+/* state of struct nvmx_vm_info */
+#define NVMX_VM_STATE_VMXON	(1U << 0)	/* a vCPU has executed VMXON, ever */
+#define NVMX_VM_STATE_EVMCS	(1U << 1)	/* one uses an enlightened VMCS: policy inert */
 
 /**
  * struct nvmx_vm_info - a VM, in NVMX_LIST_VMS and NVMX_VM_GET_INFO
  * @size: out in a list; in with NVMX_VM_GET_INFO; sizeof(struct nvmx_vm_info)
- * @flags: out; NVMX_VM_FLAG_* (in: zero)
+ * @flags: in; zero
  * @id: out; never reused while the host is up, from 1
  * @start_time: out; the owner's start time as field 22 of /proc/PID/stat,
  *	clock ticks after boot
@@ -163,7 +164,7 @@ struct nvmx_get_fields {
  * @nr_vcpus: out; vCPUs created
  * @nr_pending: out; vCPUs that have not entered L1 since the last change of
  *	policy, and so still hold an older one.  A vCPU that sleeps may stay so.
- * @reserved: zero
+ * @state: out; NVMX_VM_STATE_*
  */
 struct nvmx_vm_info {
 	__u32 size;
@@ -173,7 +174,7 @@ struct nvmx_vm_info {
 	__s32 pid;
 	__u32 nr_vcpus;
 	__u32 nr_pending;
-	__u32 reserved;
+	__u32 state;
 };
 
 /**

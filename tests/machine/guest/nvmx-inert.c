@@ -70,7 +70,7 @@ static void test_without_nested(void)
 	dev_counters(fd, &after);
 	is(after.nr + after.total.nested_entries + after.total.vmread_exits, 0, "all counters are 0");
 	is(ioctl(fd, NVMX_VM_GET_INFO, &info), 0, "NVMX_VM_GET_INFO");
-	is(info.flags, 0, "no VMXON");
+	is(info.state, 0, "no VMXON");
 	is(info.nr_pending, 0, "no vCPU is pending");
 	vm_free(&vm);
 	close(fd);

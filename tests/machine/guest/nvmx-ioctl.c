@@ -33,7 +33,7 @@ SIZE(nvmx_get_fields, 24);
 AT(nvmx_get_fields, nr, 8); AT(nvmx_get_fields, entry_size, 12); AT(nvmx_get_fields, fields, 16);
 SIZE(nvmx_vm_info, 40);
 AT(nvmx_vm_info, id, 8); AT(nvmx_vm_info, start_time, 16); AT(nvmx_vm_info, pid, 24);
-AT(nvmx_vm_info, nr_vcpus, 28); AT(nvmx_vm_info, nr_pending, 32); AT(nvmx_vm_info, reserved, 36);
+AT(nvmx_vm_info, nr_vcpus, 28); AT(nvmx_vm_info, nr_pending, 32); AT(nvmx_vm_info, state, 36);
 SIZE(nvmx_list_vms, 32);
 AT(nvmx_list_vms, nr, 8); AT(nvmx_list_vms, entry_size, 12); AT(nvmx_list_vms, after, 16);
 AT(nvmx_list_vms, vms, 24);
@@ -97,8 +97,7 @@ static const struct ioctl_case {
 	  offsetof(struct nvmx_policy, reserved), false },
 	{ "NVMX_SET_DEFAULT_POLICY", NVMX_SET_DEFAULT_POLICY, sizeof(struct nvmx_policy),
 	  offsetof(struct nvmx_policy, reserved), false },
-	{ "NVMX_VM_GET_INFO", NVMX_VM_GET_INFO, sizeof(struct nvmx_vm_info),
-	  offsetof(struct nvmx_vm_info, reserved), true },
+	{ "NVMX_VM_GET_INFO", NVMX_VM_GET_INFO, sizeof(struct nvmx_vm_info), 0, true },
 	{ "NVMX_VM_GET_POLICY", NVMX_VM_GET_POLICY, sizeof(struct nvmx_policy),
 	  offsetof(struct nvmx_policy, reserved), true },
 	{ "NVMX_VM_SET_POLICY", NVMX_VM_SET_POLICY, sizeof(struct nvmx_policy),

@@ -231,7 +231,7 @@ static void test_gone(bool vmx)
 	expect_is(info.pid, getpid(), "pid");
 	expect_is(info.start_time, start_time(getpid()), "start time");
 	expect_is(info.nr_vcpus, 1, "vCPUs");
-	expect_is(info.flags, vmx ? NVMX_VM_FLAG_VMXON : 0, "flags");
+	expect_is(info.state, vmx ? NVMX_VM_STATE_VMXON : 0, "state");
 	expect_is(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0, "epoll_ctl");
 	expect_is(epoll_wait(ep, &event, 1, 0), 0, "alive: no event");
 	vm_free(&vm);

@@ -118,7 +118,7 @@ static void test_in_l1(enum dev_policy from)
 		check_pattern(&vm, salt, policies[from].name, policies[to].name);
 		info = (struct nvmx_vm_info){ .size = sizeof(info) };
 		expect_is(ioctl(fd, NVMX_VM_GET_INFO, &info), 0, "NVMX_VM_GET_INFO");
-		expect_is(info.flags, NVMX_VM_FLAG_VMXON, "the new VM is in VMX operation");
+		expect_is(info.state, NVMX_VM_STATE_VMXON, "the new VM is in VMX operation");
 		errno = 0;
 		expect(ioctl(fd, NVMX_VM_SET_POLICY, &hide) < 0 && errno == EBUSY,
 		       "too late to hide, as after VMXON");
