@@ -30,6 +30,9 @@ endif
 prefix		?= /usr
 DESTDIR		?=
 
+# A line for each thing made; V=1 shows the commands.
+say		= $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$@' &&)
+
 # Filled by the fragments: what `make all` builds, the install-* targets, and the
 # tests, each a phony target that prints TAP.
 ALL		:=
@@ -64,10 +67,11 @@ help:
 	@printf '  SANITIZE=address,undefined	build with sanitizers, in $(BUILD)/asan\n'
 	@printf '  KREL=RELEASE			the kernel that the modules are for\n'
 	@printf '  DESTDIR=DIR			where install puts things\n'
+	@printf '  V=1				show the commands\n'
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
 
 # Not in the machine's root, where services have such names.
 -include $(shell find $(B) -path $(B)/machine/full -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -15,7 +15,7 @@ ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client
 
 $(B)/client/nvmxctl: $(CLIENT_OBJS) $(POLICY_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_client)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_client)
 
 .PHONY: install-client
 install-client: $(B)/client/nvmxctl

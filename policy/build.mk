@@ -15,7 +15,7 @@ INSTALL		+= install-policy
 
 $(POLICY_LIB): $(POLICY_OBJS)
 	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 .PHONY: install-policy
 install-policy:

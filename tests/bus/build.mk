@@ -9,10 +9,10 @@ CHECK		+= check-bus check-bus-asan
 
 $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
 		$(B)/daemon/proc.o $(B)/policy/libnvmxpolicy.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_policy)
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_policy)
 
 $(BUS_CALL): $(B)/tests/bus/call.o
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
 .PHONY: check-bus check-bus-asan
 check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)

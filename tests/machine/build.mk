@@ -17,7 +17,7 @@ $(BM)/kernel/release: FORCE
 
 $(BM)/loader/bootimage: $(TM)/loader/bootimage.c $(TM)/loader/boot.h
 	@mkdir -p $(@D)
-	$(CC) $(MACHINE_CFLAGS) -o $@ $<
+	$(call say,LD)$(CC) $(MACHINE_CFLAGS) -o $@ $<
 
 # For a bare 32-bit machine; nothing of the host's C library is in it.
 ROM_CFLAGS	:= -m32 -march=i686 -mno-sse -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
@@ -26,7 +26,7 @@ ROM_LDFLAGS	:= -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,--no
 
 $(BM)/loader/rom.elf: $(addprefix $(TM)/loader/,rom.ld rom.S load.c boot.h)
 	@mkdir -p $(@D)
-	$(CC) $(ROM_CFLAGS) $(ROM_LDFLAGS) -T $(TM)/loader/rom.ld -o $@ $(filter %.S %.c,$^)
+	$(call say,LD)$(CC) $(ROM_CFLAGS) $(ROM_LDFLAGS) -T $(TM)/loader/rom.ld -o $@ $(filter %.S %.c,$^)
 
 $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 	objcopy -O binary -j .rom $< $(@D)/rom.bin
@@ -67,7 +67,7 @@ $(BM)/full/stage.stamp: FORCE
 
 $(BM)/demo/l2: $(TM)/demo/l2.c
 	@mkdir -p $(@D)
-	$(CC) $(MACHINE_CFLAGS) -static -o $@ $<
+	$(call say,LD)$(CC) $(MACHINE_CFLAGS) -static -o $@ $<
 
 $(BM)/demo/files/l1.initrd: $(BM)/kernel/release $(BM)/demo/l2 $(TM)/demo/make-l1 $(TM)/demo/l1-init
 	@mkdir -p $(@D)

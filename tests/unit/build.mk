@@ -15,7 +15,7 @@ CHECK		+= check-unit check-unit-asan
 .SECONDARY: $(UNIT_PROGRAMS:%=%.o)
 
 $(B)/tests/unit/test-%: $(B)/tests/unit/test-%.o $(CLIENT_PARTS) $(POLICY_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_unit) $(LIBS_client)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_unit) $(LIBS_client)
 
 .PHONY: check-unit check-unit-asan
 check-unit: $(UNIT_PROGRAMS)

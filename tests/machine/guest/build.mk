@@ -21,30 +21,30 @@ machine-guest: $(GUEST_PROGRAMS)
 
 $(GUEST_B)/l1/%.o: $(GUEST)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(L1_CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(L1_CFLAGS) -c -o $@ $<
 
 $(GUEST_B)/l1/%.o: $(GUEST)/%.S
 	@mkdir -p $(@D)
-	$(CC) $(L1_CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(L1_CFLAGS) -c -o $@ $<
 
 $(GUEST_B)/l1/l1.elf: $(GUEST)/l1.lds $(patsubst %,$(GUEST_B)/l1/%.o,l1-entry l1 l2)
-	$(LD) -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $< -o $@ $(filter %.o,$^)
+	$(call say,LD)$(LD) -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $< -o $@ $(filter %.o,$^)
 
 $(GUEST_B)/l1/l1.bin: $(GUEST_B)/l1/l1.elf
 	objcopy -O binary $< $@
 
 $(GUEST_B)/l1-image.o: $(GUEST)/l1-image.S $(GUEST_B)/l1/l1.bin
-	$(CC) -DL1_BIN='"$(GUEST_B)/l1/l1.bin"' -c -o $@ $<
+	$(call say,CC)$(CC) -DL1_BIN='"$(GUEST_B)/l1/l1.bin"' -c -o $@ $<
 
 $(GUEST_B)/%.o: $(GUEST)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -pthread -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) -pthread -c -o $@ $<
 
 $(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
 	@mkdir -p $(@D)
-	$(CC) -c -o $@ $<
+	$(call say,CC)$(CC) -c -o $@ $<
 
 $(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
 
 $(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^
