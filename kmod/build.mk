@@ -11,18 +11,15 @@ KMOD_KOS	:= $(BUILD)/kmod/kvm.ko $(BUILD)/kmod/kvm-intel.ko
 
 HELP		+= 'module		kvm.ko and kvm-intel.ko for kernel KREL=$(KREL)'
 
-.PHONY: module install-module install-header kmod-prepare
+.PHONY: module install-module install-header FORCE
 
 module: $(KMOD_KOS)
 
-# Says itself whether there is something to do.
-kmod-prepare:
+# prepare knows what it depends on, the installed kernel packages among it, and leaves
+# the tree alone if nothing changed.
+$(KMOD_TREE)/.prepared: FORCE
 	@mkdir -p $(BUILD)/kmod
-	kmod/prepare --kernel '$(KREL)' --out $(KMOD_TREE)
-
-$(KMOD_TREE)/.prepared: kmod/prepare kmod/Kbuild $(wildcard kmod/series/*/*)
-	@mkdir -p $(BUILD)/kmod
-	kmod/prepare --kernel '$(KREL)' --out $(KMOD_TREE)
+	@kmod/prepare --quiet --kernel '$(KREL)' --out $(KMOD_TREE)
 
 $(KMOD_KOS) &: $(KMOD_TREE)/.prepared $(KMOD_OWN)
 	@mkdir -p $(KMOD_TREE)/nvmx/uapi/linux
