@@ -65,7 +65,8 @@ help:
 	@printf '  %s\n' $(HELP) | sort
 	@printf 'Variables:\n'
 	@printf '  SANITIZE=address,undefined	build with sanitizers, in $(BUILD)/asan\n'
-	@printf '  KREL=RELEASE			the kernel that the modules are for\n'
+	@printf '  KERNEL=NAME			the kernel that the modules and the machine are for: $(KERNELS)\n'
+	@printf '  KREL=RELEASE			the same, by its release\n'
 	@printf '  DESTDIR=DIR			where install puts things\n'
 	@printf '  V=1				show the commands\n'
 

@@ -1,13 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kvm.ko and kvm-intel.ko.  KREL is the kernel they are for: what Debian's
-# linux-headers-amd64 depends on, unless you say.
+# kvm.ko and kvm-intel.ko, for any of several kernels: build/kmod/KERNEL/.  KERNEL is one
+# of KERNELS, by default the first; what is installed is for it.  To each belong:
+#
+#   KREL_name		its release
+#   HEADERS_name	what to build modules against, default: Debian's headers of KREL_name
+#   FLAVOUR_name	of Debian's: linux-headers-FLAVOUR and linux-image-FLAVOUR depend on it
+#
+# KREL=RELEASE takes another kernel instead, whose headers are there.
 
-KREL		?= $(shell dpkg-query -W -f '$${Depends}' linux-headers-amd64 2>/dev/null | \
-		     sed -n 's/.*linux-headers-\([^ ,]*\).*/\1/p')
-KMOD_TREE	:= $(BUILD)/kmod/tree
+DEBIAN_KERNELS	:= 6.1 6.12
+FLAVOUR_6.1	:= amd64
+FLAVOUR_6.12	:= 6.12-cloud-amd64
+KERNELS		:= $(DEBIAN_KERNELS)
+
+release_of	= $(shell dpkg-query -W -f '$${Depends}' linux-headers-$(1) 2>/dev/null | \
+		    sed -n 's/.*linux-headers-\([^ ,]*\).*/\1/p')
+$(foreach k,$(DEBIAN_KERNELS),$(eval KREL_$(k) := $(call release_of,$(FLAVOUR_$(k)))))
+
+ifdef KREL
+ifndef KERNEL
+KERNEL		:= $(shell echo '$(KREL)' | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+endif
+KREL_$(KERNEL)	:= $(KREL)
+KERNELS		:= $(sort $(KERNELS) $(KERNEL))
+endif
+KERNEL		?= $(firstword $(KERNELS))
+KREL		?= $(KREL_$(KERNEL))
+
+KMOD_B		:= $(BUILD)/kmod
 KMOD_OWN	:= $(wildcard kmod/*.c kmod/*.h) kmod/uapi/linux/nvmx.h
-KMOD_KOS	:= $(BUILD)/kmod/kvm.ko $(BUILD)/kmod/kvm-intel.ko
+kmod_kos	= $(1:%=$(KMOD_B)/%/kvm.ko) $(1:%=$(KMOD_B)/%/kvm-intel.ko)
+kmod_headers	= $(or $(HEADERS_$(1)),/usr/src/linux-headers-$(KREL_$(1)))
+KMOD_KOS	:= $(call kmod_kos,$(KERNEL))
 
 HELP		+= 'module		kvm.ko and kvm-intel.ko for kernel KREL=$(KREL)'
 
@@ -17,17 +42,19 @@ module: $(KMOD_KOS)
 
 # prepare knows what it depends on, the installed kernel packages among it, and leaves
 # the tree alone if nothing changed.
-$(KMOD_TREE)/.prepared: FORCE
-	@mkdir -p $(BUILD)/kmod
-	@kmod/prepare --quiet --kernel '$(KREL)' --out $(KMOD_TREE)
+$(KERNELS:%=$(KMOD_B)/%/tree/.prepared): $(KMOD_B)/%/tree/.prepared: FORCE
+	@mkdir -p $(KMOD_B)/$*
+	@[ '$(KREL_$*)' ] || { echo 'no headers of kernel $*; run tools/install-packages build' >&2; exit 1; }
+	@kmod/prepare --quiet --kernel '$(KREL_$*)' --headers '$(call kmod_headers,$*)' \
+		--out $(KMOD_B)/$*/tree
 
-$(KMOD_KOS) &: $(KMOD_TREE)/.prepared $(KMOD_OWN)
-	@mkdir -p $(KMOD_TREE)/nvmx/uapi/linux
-	cp -u $(wildcard kmod/*.c kmod/*.h) $(KMOD_TREE)/nvmx/
-	cp -u kmod/uapi/linux/nvmx.h $(KMOD_TREE)/nvmx/uapi/linux/
-	$(MAKE) -C /usr/src/linux-headers-$(KREL) M=$(abspath $(KMOD_TREE)) modules
-	strip -g -o $(BUILD)/kmod/kvm.ko $(KMOD_TREE)/kvm.ko
-	strip -g -o $(BUILD)/kmod/kvm-intel.ko $(KMOD_TREE)/kvm-intel.ko
+$(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_OWN)
+	@mkdir -p $(KMOD_B)/$*/tree/nvmx/uapi/linux
+	cp -u $(wildcard kmod/*.c kmod/*.h) $(KMOD_B)/$*/tree/nvmx/
+	cp -u kmod/uapi/linux/nvmx.h $(KMOD_B)/$*/tree/nvmx/uapi/linux/
+	$(MAKE) -C $(call kmod_headers,$*) M=$(abspath $(KMOD_B)/$*/tree) modules
+	strip -g -o $(KMOD_B)/$*/kvm.ko $(KMOD_B)/$*/tree/kvm.ko
+	strip -g -o $(KMOD_B)/$*/kvm-intel.ko $(KMOD_B)/$*/tree/kvm-intel.ko
 
 install-module: $(KMOD_KOS)
 	install -d $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx

@@ -73,7 +73,7 @@ machine_end() {
 # root to write to.
 machine_full_disks() {
 	cp "$1/loader/boot.rom" "$machine_dir/"
-	"$1/loader/bootimage" disk "$1/kernel/vmlinux" "$1/full/initrd" \
+	"$1/loader/bootimage" disk "$1/full/vmlinux" "$1/full/initrd" \
 		"console=ttyS0,115200 nokaslr tsc=reliable mitigations=off quiet audit=0 apparmor=0 \
 selinux=0 panic=-1 log_buf_len=1M cryptomgr.notests systemd.show_status=0 ${2:-}" "$machine_dir/boot.img"
 	cp --sparse=always --reflink=auto "$1/full/root.img" "$machine_dir/root.img"

@@ -9,11 +9,11 @@ MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-para
 
 .PHONY: machine-small machine-full machine-shell demo check check-run check-machine FORCE
 
-# ---- kernel and boot ROM -------------------------------------------------------
+# ---- kernels and boot ROM ------------------------------------------------------
 
 # get-kernel touches the file only when Debian's kernel is a new one.
-$(BM)/kernel/release: FORCE
-	@PATH=$$PATH:/sbin:/usr/sbin $(TM)/get-kernel $(@D)
+$(DEBIAN_KERNELS:%=$(BM)/kernel/%/release): $(BM)/kernel/%/release: FORCE
+	@PATH=$$PATH:/sbin:/usr/sbin $(TM)/get-kernel linux-image-$(FLAVOUR_$*) $(@D)
 
 $(BM)/loader/bootimage: $(TM)/loader/bootimage.c $(TM)/loader/boot.h
 	@mkdir -p $(@D)
@@ -34,16 +34,18 @@ $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 
 # ---- the small machine ---------------------------------------------------------
 
+# One for each kernel: `make machine-small KERNEL=6.12`.
 # Test programs: GUEST_PROGRAMS, from guest/build.mk.
 
 SCENARIOS	:= $(wildcard $(TM)/scenarios/*.sh)
 
-$(BM)/small/initrd: $(BM)/kernel/release $(TM)/small/make-initrd $(TM)/small/init $(TM)/small/lib.sh \
-		$(SCENARIOS) $(GUEST_PROGRAMS) $(KMOD_KOS)
+$(KERNELS:%=$(BM)/small/%/initrd): $(BM)/small/%/initrd: $(BM)/kernel/%/release $(KMOD_B)/%/kvm.ko \
+		$(KMOD_B)/%/kvm-intel.ko $(TM)/small/make-initrd $(TM)/small/init $(TM)/small/lib.sh \
+		$(SCENARIOS) $(GUEST_PROGRAMS)
 	@mkdir -p $(@D)
-	$(TM)/small/make-initrd $(BM)/kernel $(BUILD)/kmod $@ $(SCENARIOS) $(GUEST_PROGRAMS)
+	$(TM)/small/make-initrd $(BM)/kernel/$* $(KMOD_B)/$* $@ $(SCENARIOS) $(GUEST_PROGRAMS)
 
-machine-small: $(BM)/small/initrd $(BM)/loader/boot.rom
+machine-small: $(BM)/small/$(KERNEL)/initrd $(BM)/loader/boot.rom
 
 # ---- the full machine ----------------------------------------------------------
 
@@ -69,24 +71,24 @@ $(BM)/demo/l2: $(TM)/demo/l2.c
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(MACHINE_CFLAGS) -static -o $@ $<
 
-$(BM)/demo/files/l1.initrd: $(BM)/kernel/release $(BM)/demo/l2 $(TM)/demo/make-l1 $(TM)/demo/l1-init
+$(BM)/demo/files/l1.initrd: $(BM)/kernel/$(KERNEL)/release $(BM)/demo/l2 $(TM)/demo/make-l1 $(TM)/demo/l1-init
 	@mkdir -p $(@D)
-	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel $(BM)/demo/l2 $@
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel/$(KERNEL) $(BM)/demo/l2 $@
 
-$(BM)/demo/files/vmlinux: $(BM)/kernel/release $(BM)/loader/bootimage
+$(BM)/demo/files/vmlinux: $(BM)/kernel/$(KERNEL)/release $(BM)/loader/bootimage
 	@mkdir -p $(@D)
-	$(BM)/loader/bootimage trim $(BM)/kernel/vmlinux $@
+	$(BM)/loader/bootimage trim $(BM)/kernel/$(KERNEL)/vmlinux $@
 
 DEMO_FILES	:= demo lib.sh domain.xml
 $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 	@mkdir -p $(@D)
 	@cp -p $< $@
 
-$(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/release \
+$(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(TM)/full/make-image $(TM)/full/init $(TM)/full/masked-units \
 		$(shell find $(TM)/full/files -type f) \
 		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES))
-	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel \
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
 machine-full: $(BM)/full/root.img $(BM)/loader/boot.rom
@@ -102,7 +104,7 @@ demo:
 # ---- make check ----------------------------------------------------------------
 
 check-machine: machine-small
-	@$(TM)/check $(SCENARIOS)
+	@$(TM)/check --kernel $(KERNEL) $(SCENARIOS)
 
 CHECK		+= check-machine
 
