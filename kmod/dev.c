@@ -37,6 +37,7 @@ union nvmx_arg {
 	struct nvmx_policy policy;
 	struct nvmx_vm_info vm_info;
 	struct nvmx_counters counters;
+	struct nvmx_window window;
 };
 
 struct nvmx_ioctl {
@@ -167,7 +168,13 @@ static int nvmx_ioctl_get_info(struct file *file, union nvmx_arg *arg)
 		info->features |= NVMX_FEATURE_NESTED;
 	if (nvmx_can_shadow())
 		info->features |= NVMX_FEATURE_SHADOW_VMCS;
+	if (nvmx_knows_all_fields)
+		info->features |= NVMX_FEATURE_ALL_FIELDS;
+	if (nvmx_can_shadow())
+		info->features |= NVMX_FEATURE_WINDOW;
 	info->nr_vms = nvmx_vm_count();
+	info->tsc_khz = tsc_khz;
+	info->sample_every = NVMX_SAMPLE_EVERY;
 
 	return 0;
 }
@@ -186,9 +193,10 @@ static int nvmx_ioctl_get_fields(struct file *file, union nvmx_arg *arg)
 		struct nvmx_field field = {
 			.encoding = desc->encoding,
 			.width = vmcs_field_width(desc->encoding),
-			.kind = (desc->encoding >> 10) & 3,
+			.kind = nvmx_field_kind(desc->encoding),
 			.stock_class = desc->stock_class,
 			.allowed_classes = desc->allowed_classes,
+			.flags = desc->flags,
 		};
 
 		strscpy(field.name, desc->name, sizeof(field.name));
@@ -351,6 +359,26 @@ static int nvmx_ioctl_vm_counters(struct file *file, union nvmx_arg *arg)
 	return r;
 }
 
+static int nvmx_ioctl_vm_start_window(struct file *file, union nvmx_arg *arg)
+{
+	const struct nvmx_window *window = &arg->window;
+
+	if (window->reserved || !window->duration_ms || window->duration_ms > NVMX_WINDOW_MAX_MS)
+		return -EINVAL;
+
+	return nvmx_window_start(nvmx_file_vm(file), file->private_data, window->duration_ms);
+}
+
+static int nvmx_ioctl_vm_end_window(struct file *file, union nvmx_arg *arg)
+{
+	const struct nvmx_window *window = &arg->window;
+
+	if (window->reserved || window->duration_ms)
+		return -EINVAL;
+
+	return nvmx_window_end(nvmx_file_vm(file), file->private_data);
+}
+
 static const struct nvmx_ioctl nvmx_vm_ioctls[] = {
 	NVMX_IOCTL(NVMX_VM_GET_INFO, nvmx_ioctl_vm_info, struct nvmx_vm_info, state),
 	NVMX_IOCTL(NVMX_VM_GET_POLICY, nvmx_ioctl_vm_get_policy, struct nvmx_policy, label),
@@ -358,6 +386,10 @@ static const struct nvmx_ioctl nvmx_vm_ioctls[] = {
 		   .writes = true, .write_back_always = true),
 	NVMX_IOCTL(NVMX_VM_GET_COUNTERS, nvmx_ioctl_vm_counters, struct nvmx_counters,
 		   policy_switches),
+	NVMX_IOCTL(NVMX_VM_START_WINDOW, nvmx_ioctl_vm_start_window, struct nvmx_window, reserved,
+		   .writes = true),
+	NVMX_IOCTL(NVMX_VM_END_WINDOW, nvmx_ioctl_vm_end_window, struct nvmx_window, reserved,
+		   .writes = true),
 };
 
 /* ---- files --------------------------------------------------------------- */
@@ -425,8 +457,11 @@ static void nvmx_file_free(struct nvmx_file *nfile)
 {
 	if (nfile->reader)
 		nvmx_reader_free(nfile->reader);
-	if (nfile->vm)
+	if (nfile->vm) {
+		/* Ignoring that it may have none open, or that the VM is gone. */
+		(void)nvmx_window_end(nfile->vm, nfile);
 		nvmx_vm_put(nfile->vm);
+	}
 	put_pid_ns(nfile->ns);
 	kfree(nfile);
 }

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The table of fields: every field of this kernel's vmcs12, generated from
- * vmcs12.c, with the class it has in the kernel's own list on this processor
- * and the classes that a policy may give it.
+ * vmcs12.c, with the class it has in the kernel's own list on this processor,
+ * the classes that a policy may give it, and how it gets to vmcs02 and back.
  */
 #include <linux/nospec.h>
 #include <linux/sort.h>
 
 #include "nvmx.h"
-
-#define FIELD(number, member)	{ .encoding = number, .name = #number },
-#define FIELD64(number, member)	FIELD(number, member)
-struct nvmx_field_desc nvmx_fields[] = {
 #include "vmcs12-fields.h"
+
+#define NVMX_FIELD_DESC(field)	{ .encoding = field, .name = #field },
+struct nvmx_field_desc nvmx_fields[] = {
+	NVMX_VMCS12_FIELDS(NVMX_FIELD_DESC)
 };
-#undef FIELD
-#undef FIELD64
 
 const unsigned int nvmx_nr_fields = ARRAY_SIZE(nvmx_fields);
 
@@ -27,6 +25,8 @@ const unsigned int nvmx_nr_fields = ARRAY_SIZE(nvmx_fields);
 #define NVMX_NR_VMCS12_INDICES	4096
 
 static u8 nvmx_indices[NVMX_NR_VMCS12_INDICES] __ro_after_init;
+
+bool nvmx_knows_all_fields __ro_after_init;
 
 unsigned int nvmx_field_index(unsigned long encoding)
 {
@@ -55,27 +55,31 @@ static u8 nvmx_class_in_bitmaps(u32 encoding, const unsigned long *vmread,
 	return test_bit(encoding, vmwrite) ? NVMX_CLASS_READ_ONLY : NVMX_CLASS_READ_WRITE;
 }
 
-/*
- * What a field may be.  The kernel's own list is synced by prepare_vmcs02() at
- * every entry, and HOST_RSP, like all host state, is not in vmcs02 at all; any
- * other field needs the slow path or is fetched lazily, so it is intercepted.
- */
-static u8 nvmx_classes_allowed(const struct nvmx_field_desc *field)
+/* Only what is in vmcs02 costs anything there. */
+static u32 __init nvmx_field_flags(u32 encoding)
+{
+	u32 kind = nvmx_field_kind(encoding);
+
+	if (kind == NVMX_KIND_HOST_STATE || kind == NVMX_KIND_READ_ONLY_DATA)
+		return 0;
+	if (is_shadow_field_rw(encoding))
+		return NVMX_FIELD_EAGER;
+
+	return NVMX_FIELD_SLOW | (is_vmcs12_ext_field(encoding) ? NVMX_FIELD_LAZY : 0);
+}
+
+static u8 __init nvmx_classes_allowed(const struct nvmx_field_desc *field)
 {
 	u8 allowed = BIT(NVMX_CLASS_INTERCEPT);
 
-	if (!nvmx_can_shadow())
-		return allowed;
-
-	if (field->stock_class == NVMX_CLASS_INTERCEPT && field->encoding != HOST_RSP)
+	/* L0 writes the error while L1 runs, and no copy to the shadow VMCS follows. */
+	if (!nvmx_can_shadow() || field->flags & NVMX_FIELD_ABSENT ||
+	    field->encoding == VM_INSTRUCTION_ERROR)
 		return allowed;
 
 	allowed |= BIT(NVMX_CLASS_READ_ONLY);
 
-	/*
-	 * Read-write would keep the reserved bits of AR_BYTES that an emulated
-	 * VMWRITE drops, and a change by L1 would not mark vmcs12 dirty.
-	 */
+	/* Some processors keep the reserved bits that an emulated VMWRITE drops. */
 	if (field->encoding < GUEST_ES_AR_BYTES || field->encoding > GUEST_TR_AR_BYTES)
 		allowed |= BIT(NVMX_CLASS_READ_WRITE);
 
@@ -98,7 +102,7 @@ static int __init nvmx_field_cmp(const void *a, const void *b)
 	return (int)x->encoding - (int)y->encoding;
 }
 
-static int __init nvmx_fields_setup(void)
+static int __init nvmx_fields_sort(void)
 {
 	unsigned int i;
 
@@ -114,7 +118,6 @@ static int __init nvmx_fields_setup(void)
 			return -EINVAL;
 
 		field->offset = offset;
-		field->allowed_classes = nvmx_classes_allowed(field);
 		nvmx_indices[ROL16(field->encoding, 6)] = i;
 		if (nvmx_is_u64_field(field->encoding))
 			nvmx_indices[ROL16(field->encoding | 1, 6)] = i;
@@ -123,37 +126,89 @@ static int __init nvmx_fields_setup(void)
 	return 0;
 }
 
-int __init nvmx_hardware_setup(bool nested)
+/* What cannot be asked of the processor is known of the kernel's own list only. */
+static void __init nvmx_fields_describe(void)
 {
-	struct nvmx_policy_obj *stock;
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < nvmx_nr_fields; i++) {
+		struct nvmx_field_desc *field = &nvmx_fields[i];
+
+		field->flags = nvmx_field_flags(field->encoding);
+		if (nvmx_can_shadow() && field->stock_class == NVMX_CLASS_INTERCEPT)
+			field->flags |= NVMX_FIELD_ABSENT;
+	}
+
+	r = nvmx_can_shadow() ? nvmx_probe_fields() : -EOPNOTSUPP;
+	nvmx_knows_all_fields = !r;
+	if (r && r != -EOPNOTSUPP)
+		pr_warn("nvmx: cannot ask the processor which VMCS fields it has (%d): only the kernel's own list can be shadowed\n",
+			r);
+
+	for (i = 0; i < nvmx_nr_fields; i++)
+		nvmx_fields[i].allowed_classes = nvmx_classes_allowed(&nvmx_fields[i]);
+}
+
+/* A policy of @class for all fields, or of the stock classes (NVMX_NR_CLASSES). */
+static struct nvmx_policy_obj * __init nvmx_make_policy(u8 class, u32 vmwrite_any_field)
+{
+	struct nvmx_policy_obj *policy = NULL;
 	struct nvmx_classes *classes;
 	unsigned int i;
+
+	classes = nvmx_classes_alloc();
+	if (classes) {
+		classes->vmwrite_any_field = vmwrite_any_field;
+		for (i = 0; i < nvmx_nr_fields; i++)
+			classes->class[i] = class == NVMX_NR_CLASSES ?
+					    nvmx_fields[i].stock_class : class;
+		policy = nvmx_policy_create(classes);
+	}
+	kfree(classes);
+
+	return policy;
+}
+
+int __init nvmx_hardware_setup(bool nested)
+{
+	unsigned int any;
 	int r;
 
 	nvmx_nested = nested;
 
-	r = nvmx_fields_setup();
+	r = nvmx_fields_sort();
 	if (r)
 		return r;
+	nvmx_fields_describe();
 
-	classes = nvmx_classes_alloc();
-	if (!classes)
-		return -ENOMEM;
+	r = -ENOMEM;
+	nvmx_default_policy.policy = nvmx_make_policy(NVMX_NR_CLASSES, NVMX_VMWRITE_ANY_INHERIT);
+	if (!nvmx_default_policy.policy)
+		goto unsetup;
 
-	for (i = 0; i < nvmx_nr_fields; i++)
-		classes->class[i] = nvmx_fields[i].stock_class;
+	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
+		nvmx_window_policies[any] = nvmx_make_policy(NVMX_CLASS_INTERCEPT, any);
+		if (!nvmx_window_policies[any])
+			goto unsetup;
+	}
 
-	stock = nvmx_policy_create(classes);
-	kfree(classes);
-	if (!stock)
-		return -ENOMEM;
-
-	nvmx_default_policy.policy = stock;
 	return 0;
+
+unsetup:
+	nvmx_hardware_unsetup();
+	return r;
 }
 
 void nvmx_hardware_unsetup(void)
 {
+	unsigned int any;
+
+	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
+		nvmx_policy_put(nvmx_window_policies[any]);
+		nvmx_window_policies[any] = NULL;
+	}
+
 	nvmx_policy_put(nvmx_default_policy.policy);
 	nvmx_default_policy.policy = NULL;
 }

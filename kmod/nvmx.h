@@ -19,6 +19,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "vmx/vmx.h"
 #include "vmx/nested.h"
@@ -30,17 +31,27 @@ struct nvmx_field_desc {
 	u16 offset;
 	u8 stock_class;
 	u8 allowed_classes;
+	/* NVMX_FIELD_* */
+	u8 flags;
 	const char *name;
 };
 
 extern struct nvmx_field_desc nvmx_fields[];
 extern const unsigned int nvmx_nr_fields;
+/* Not only the kernel's own list. */
+extern bool nvmx_knows_all_fields;
 
 /*
  * Index into nvmx_fields[] of the field that @encoding names (its high half
  * names it too), or nvmx_nr_fields if vmcs12 has no such field.
  */
 unsigned int nvmx_field_index(unsigned long encoding);
+
+/* NVMX_KIND_* */
+static inline u8 nvmx_field_kind(u32 encoding)
+{
+	return (encoding >> 10) & 3;
+}
 
 static inline bool nvmx_is_u64_field(u32 encoding)
 {
@@ -55,6 +66,10 @@ static inline bool nvmx_can_shadow(void)
 {
 	return nvmx_nested && enable_shadow_vmcs;
 }
+
+/* ---- probe.c ------------------------------------------------------------- */
+
+int nvmx_probe_fields(void);
 
 /* NVMX_WIDTH_* */
 #define NVMX_NR_WIDTHS	4
@@ -73,14 +88,17 @@ struct nvmx_policy_obj {
 	 */
 	unsigned long *vmwrite_strict;
 	char label[NVMX_LABEL_LEN];
+	/* A shadowed field is NVMX_FIELD_LAZY: L2's exits fetch such fields at once. */
+	bool lazy;
 	/*
-	 * The read-write fields, then the read-only; each list by width, as the
-	 * encoding sorts them, so that a copy need not look at it.
+	 * The read-write fields, those last of which a change has to mark vmcs12
+	 * dirty (NVMX_FIELD_SLOW); then the read-only.  Each list by width, as
+	 * the encoding sorts them, so that a copy need not look at it.
 	 */
 	struct nvmx_list {
 		u8 nr[NVMX_NR_WIDTHS];
 		u8 total;
-	} rw, ro;
+	} rw, rw_slow, ro;
 	struct nvmx_shadowed {
 		u16 encoding;
 		u16 offset;
@@ -117,6 +135,8 @@ struct nvmx_policy_obj *nvmx_slot_get(struct nvmx_policy_slot *slot, u64 *genera
 u64 nvmx_slot_publish(struct nvmx_policy_slot *slot, struct nvmx_policy_obj *policy);
 
 extern struct nvmx_policy_slot nvmx_default_policy;
+/* In force while a profiling window is open; by vmwrite_any_field. */
+extern struct nvmx_policy_obj *nvmx_window_policies[NVMX_VMWRITE_ANY_HIDE + 1];
 
 /* ---- vm.c: VMs and their lifecycle --------------------------------------- */
 
@@ -125,12 +145,20 @@ struct nvmx_vm {
 	u64 id;
 	/* In nvmx_vms, while kvm lives. */
 	struct list_head node;
-	/* Guards kvm and vmxon; taken inside vcpu->mutex, never the other way. */
+	/*
+	 * Guards kvm, vmxon and window_owner, and every change of policy; taken
+	 * inside vcpu->mutex, never the other way.
+	 */
 	struct mutex lock;
 	/* NULL once the VM is gone. */
 	struct kvm *kvm;
 	bool vmxon;
+	/* The policy that was set, and what its vCPUs are to take up: that, or a window's. */
 	struct nvmx_policy_slot slot;
+	struct nvmx_policy_obj *in_force;
+	/* Whose profiling window is open; compared only. */
+	const void *window_owner;
+	struct delayed_work window_end;
 	struct pid *owner;
 	u64 start_time;
 	/* Woken when the VM goes. */
@@ -145,8 +173,34 @@ unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr
 int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_namespace *ns);
 int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 		       u64 *generation, u32 *bad_encoding);
+struct nvmx_policy_obj *nvmx_vm_policy_in_force(struct nvmx_vm *vm);
+void nvmx_vm_put_in_force(struct nvmx_vm *vm);
+
+/* ---- window.c: profiling windows ----------------------------------------- */
+
+void nvmx_window_init(struct nvmx_vm *vm);
+int nvmx_window_start(struct nvmx_vm *vm, const void *owner, u32 duration_ms);
+int nvmx_window_end(struct nvmx_vm *vm, const void *owner);
+void nvmx_window_cancel(struct nvmx_vm *vm);
 
 /* ---- stats.c ------------------------------------------------------------- */
+
+/* One in so many copies and slow-path entries is timed. */
+#define NVMX_SAMPLE_EVERY	64
+
+/* The TSC if the @nth of its kind, from 0, is to be timed, else 0. */
+static inline u64 nvmx_cost_begin(u64 nth)
+{
+	return nth % NVMX_SAMPLE_EVERY ? 0 : rdtsc();
+}
+
+static inline void nvmx_cost_end(struct nvmx_cost *cost, u64 begin)
+{
+	if (begin) {
+		cost->timed++;
+		cost->cycles += rdtsc() - begin;
+	}
+}
 
 struct nvmx_field_count {
 	u64 vmread;
@@ -196,6 +250,38 @@ int nvmx_vmxon(struct kvm_vcpu *vcpu);
 /* Programs vmcs01, which is loaded, with the vCPU's policy. */
 void nvmx_program(struct kvm_vcpu *vcpu);
 
+/*
+ * Around prepare_vmcs02_rare(): an entry that goes the slow path.  A sample that
+ * another task got into is no measure of it.
+ */
+#define NVMX_SLOW_PATH(vmx, call)						\
+do {										\
+	struct nvmx_vcpu *__nvmx = &(vmx)->nvmx;				\
+	u64 __begin = nvmx_cost_begin(__nvmx->slow_path_entries++);		\
+	unsigned long __switches = current->nivcsw;				\
+										\
+	call;									\
+	if (__switches == current->nivcsw)					\
+		nvmx_cost_end(&__nvmx->slow_path, __begin);			\
+} while (0)
+
+/* L2's exit has to fetch what is otherwise fetched when L1 asks for it. */
+static inline bool nvmx_shadows_lazy(struct vcpu_vmx *vmx)
+{
+	return vmx->nvmx.policy->lazy;
+}
+
+/* Without such fields the shadow VMCS need not even be loaded for a copy. */
+static inline bool nvmx_shadows_read_write(struct vcpu_vmx *vmx)
+{
+	return vmx->nvmx.policy->rw.total + vmx->nvmx.policy->rw_slow.total;
+}
+
+static inline bool nvmx_shadows_any(struct vcpu_vmx *vmx)
+{
+	return nvmx_shadows_read_write(vmx) || vmx->nvmx.policy->ro.total;
+}
+
 /* The shadow VMCS is loaded. */
 void nvmx_copy_shadow_to_vmcs12(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12);
 void nvmx_copy_vmcs12_to_shadow(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12);
@@ -212,7 +298,7 @@ static inline void nvmx_prepare_switch_to_guest(struct kvm_vcpu *vcpu)
 	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(vmx->nvmx.policy != READ_ONCE(vm->slot.policy)) &&
+	if (unlikely(vmx->nvmx.policy != READ_ONCE(vm->in_force)) &&
 	    vmx->loaded_vmcs == &vmx->vmcs01)
 		nvmx_switch_policy(vcpu);
 }

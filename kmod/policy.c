@@ -13,6 +13,8 @@ struct nvmx_policy_slot nvmx_default_policy = {
 	.lock = __SPIN_LOCK_UNLOCKED(nvmx_default_policy.lock),
 };
 
+struct nvmx_policy_obj *nvmx_window_policies[NVMX_VMWRITE_ANY_HIDE + 1];
+
 /* All fields INTERCEPT, INHERIT, no label. */
 struct nvmx_classes *nvmx_classes_alloc(void)
 {
@@ -80,17 +82,20 @@ static void nvmx_fill_bitmaps(struct nvmx_policy_obj *policy, const struct nvmx_
 	}
 }
 
-/* Appends the fields of @class, in the order of nvmx_fields[], which is by encoding. */
-static void nvmx_fill_list(struct nvmx_policy_obj *policy, struct nvmx_list *list,
-			   const struct nvmx_classes *classes, u8 class)
+/*
+ * The fields of @class whose flags under @mask are @flags go to @next, in the
+ * order of nvmx_fields[], which is by encoding.
+ */
+static struct nvmx_shadowed *nvmx_fill_list(struct nvmx_list *list, struct nvmx_shadowed *next,
+					    const struct nvmx_classes *classes, u8 class,
+					    u8 mask, u8 flags)
 {
-	struct nvmx_shadowed *next = &policy->shadowed[policy->rw.total];
 	unsigned int i;
 
 	for (i = 0; i < nvmx_nr_fields; i++) {
 		const struct nvmx_field_desc *field = &nvmx_fields[i];
 
-		if (classes->class[i] != class)
+		if (classes->class[i] != class || (field->flags & mask) != flags)
 			continue;
 
 		next->encoding = field->encoding;
@@ -99,6 +104,25 @@ static void nvmx_fill_list(struct nvmx_policy_obj *policy, struct nvmx_list *lis
 		list->nr[vmcs_field_width(field->encoding)]++;
 		list->total++;
 	}
+
+	return next;
+}
+
+static void nvmx_fill_lists(struct nvmx_policy_obj *policy, const struct nvmx_classes *classes)
+{
+	struct nvmx_shadowed *next = policy->shadowed;
+	unsigned int i;
+
+	next = nvmx_fill_list(&policy->rw, next, classes, NVMX_CLASS_READ_WRITE,
+			      NVMX_FIELD_SLOW, 0);
+	next = nvmx_fill_list(&policy->rw_slow, next, classes, NVMX_CLASS_READ_WRITE,
+			      NVMX_FIELD_SLOW, NVMX_FIELD_SLOW);
+	nvmx_fill_list(&policy->ro, next, classes, NVMX_CLASS_READ_ONLY, 0, 0);
+
+	for (i = 0; i < nvmx_nr_fields; i++)
+		if (classes->class[i] != NVMX_CLASS_INTERCEPT &&
+		    nvmx_fields[i].flags & NVMX_FIELD_LAZY)
+			policy->lazy = true;
 }
 
 static bool nvmx_needs_strict(const struct nvmx_classes *classes)
@@ -147,8 +171,7 @@ struct nvmx_policy_obj *nvmx_policy_create(const struct nvmx_classes *classes)
 	}
 
 	nvmx_fill_bitmaps(policy, classes);
-	nvmx_fill_list(policy, &policy->rw, classes, NVMX_CLASS_READ_WRITE);
-	nvmx_fill_list(policy, &policy->ro, classes, NVMX_CLASS_READ_ONLY);
+	nvmx_fill_lists(policy, classes);
 	return policy;
 }
 

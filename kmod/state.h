@@ -12,6 +12,12 @@ struct nvmx_policy_obj;
 struct nvmx_field_count;
 struct nvmx_vm;
 
+/* Sampled, see NVMX_SAMPLE_EVERY: how many were timed, and their TSC ticks. */
+struct nvmx_cost {
+	u64 timed;
+	u64 cycles;
+};
+
 /*
  * Of a vCPU, in struct vcpu_vmx.  Written by the vCPU's thread only; readers of
  * counters take what they find.
@@ -26,6 +32,10 @@ struct nvmx_vcpu {
 	u64 shadow_to_vmcs12;
 	u64 fields_to_vmcs12;
 	u64 fields_to_shadow;
+	u64 slow_path_entries;
+	struct nvmx_cost to_vmcs12;
+	struct nvmx_cost to_shadow;
+	struct nvmx_cost slow_path;
 };
 
 #endif /* _NVMX_STATE_H */

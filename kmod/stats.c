@@ -6,23 +6,44 @@
  */
 #include "nvmx.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* The encoding of the whole field at @index, which may be that of no field. */
+static u32 nvmx_full_encoding(unsigned int index)
+{
+	return index < nvmx_nr_fields ? nvmx_fields[index].encoding : NVMX_NO_FIELD;
+}
+
 void nvmx_count_vmread(struct kvm_vcpu *vcpu, unsigned long field)
 {
+	unsigned int index = nvmx_field_index(field);
+
 	/* L2's accesses, with VMCS shadowing that L1 does itself, are not L1's. */
 	if (is_guest_mode(vcpu))
 		return;
 
 	vcpu->stat.nested_vmread_exits++;
-	to_vmx(vcpu)->nvmx.counts[nvmx_field_index(field)].vmread++;
+	to_vmx(vcpu)->nvmx.counts[index].vmread++;
+	trace_nvmx_vmread_exit(vcpu, field, nvmx_full_encoding(index));
 }
 
 void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field)
 {
+	unsigned int index = nvmx_field_index(field);
+
 	if (is_guest_mode(vcpu))
 		return;
 
 	vcpu->stat.nested_vmwrite_exits++;
-	to_vmx(vcpu)->nvmx.counts[nvmx_field_index(field)].vmwrite++;
+	to_vmx(vcpu)->nvmx.counts[index].vmwrite++;
+	trace_nvmx_vmwrite_exit(vcpu, field, nvmx_full_encoding(index));
+}
+
+static void nvmx_add_cost(const struct nvmx_cost *cost, u64 *timed, u64 *cycles)
+{
+	*timed += READ_ONCE(cost->timed);
+	*cycles += READ_ONCE(cost->cycles);
 }
 
 static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
@@ -45,6 +66,10 @@ static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
 	sum->fields_to_shadow += READ_ONCE(nvmx->fields_to_shadow);
 	sum->rare_syncs += READ_ONCE(stat->nested_rare_syncs);
 	sum->policy_switches += READ_ONCE(stat->nested_policy_switches);
+	sum->slow_path_entries += READ_ONCE(nvmx->slow_path_entries);
+	nvmx_add_cost(&nvmx->to_vmcs12, &sum->to_vmcs12_timed, &sum->to_vmcs12_cycles);
+	nvmx_add_cost(&nvmx->to_shadow, &sum->to_shadow_timed, &sum->to_shadow_cycles);
+	nvmx_add_cost(&nvmx->slow_path, &sum->slow_path_timed, &sum->slow_path_cycles);
 
 	for (i = 0; own && i <= nvmx_nr_fields; i++) {
 		counts[i].vmread += READ_ONCE(own[i].vmread);

@@ -4,18 +4,22 @@
  * programming of vmcs01, and the switch to another policy.
  */
 #include "nvmx.h"
+#include "trace.h"
 
 /*
  * One list in one direction.  The width is known for a run of fields at a time;
  * asking it of each field is what most of a copy would cost.
  */
-#define NVMX_COPY_LIST(copy, list, field, vmcs12)				\
+#define NVMX_COPY_LIST(copy, list, field, vmcs12, ...)				\
 do {										\
-	field = copy(field, (list)->nr[NVMX_WIDTH_16], vmcs12, sizeof(u16));	\
-	field = copy(field, (list)->nr[NVMX_WIDTH_64], vmcs12, sizeof(u64));	\
-	field = copy(field, (list)->nr[NVMX_WIDTH_32], vmcs12, sizeof(u32));	\
+	field = copy(field, (list)->nr[NVMX_WIDTH_16], vmcs12, sizeof(u16),	\
+		     ##__VA_ARGS__);						\
+	field = copy(field, (list)->nr[NVMX_WIDTH_64], vmcs12, sizeof(u64),	\
+		     ##__VA_ARGS__);						\
+	field = copy(field, (list)->nr[NVMX_WIDTH_32], vmcs12, sizeof(u32),	\
+		     ##__VA_ARGS__);						\
 	field = copy(field, (list)->nr[NVMX_WIDTH_NATURAL], vmcs12,		\
-		     sizeof(natural_width));					\
+		     sizeof(natural_width), ##__VA_ARGS__);			\
 } while (0)
 
 static __always_inline const struct nvmx_shadowed *
@@ -58,28 +62,69 @@ nvmx_run_to_shadow(const struct nvmx_shadowed *field, unsigned int nr, const voi
 	return field;
 }
 
-/* The read-write fields only: for all others vmcs12 is the truth. */
+/* As above; tells whether a value was another one than in vmcs12. */
+static __always_inline const struct nvmx_shadowed *
+nvmx_run_changed(const struct nvmx_shadowed *field, unsigned int nr, void *vmcs12, size_t size,
+		 bool *changed)
+{
+	const struct nvmx_shadowed *end = field + nr;
+
+	for (; field < end; field++) {
+		unsigned long value = __vmcs_readl(field->encoding);
+		void *to = vmcs12 + field->offset;
+
+		if (size == sizeof(u16)) {
+			*changed |= *(u16 *)to != (u16)value;
+			*(u16 *)to = value;
+		} else if (size == sizeof(u32)) {
+			*changed |= *(u32 *)to != (u32)value;
+			*(u32 *)to = value;
+		} else {
+			*changed |= *(u64 *)to != value;
+			*(u64 *)to = value;
+		}
+	}
+
+	return field;
+}
+
+/*
+ * The read-write fields only: for all others vmcs12 is the truth.  Where
+ * prepare_vmcs02() does not look at every entry, vmcs12 becomes dirty if L1 has
+ * changed something, as it does when L0 emulates the VMWRITE.
+ */
 void nvmx_copy_shadow_to_vmcs12(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 {
 	const struct nvmx_policy_obj *policy = vmx->nvmx.policy;
 	const struct nvmx_shadowed *field = policy->shadowed;
+	u64 begin = nvmx_cost_begin(vmx->nvmx.shadow_to_vmcs12++);
 
 	NVMX_COPY_LIST(nvmx_run_to_vmcs12, &policy->rw, field, vmcs12);
 
-	vmx->nvmx.shadow_to_vmcs12++;
-	vmx->nvmx.fields_to_vmcs12 += policy->rw.total;
+	if (policy->rw_slow.total) {
+		bool changed = false;
+
+		NVMX_COPY_LIST(nvmx_run_changed, &policy->rw_slow, field, vmcs12, &changed);
+		if (changed)
+			vmx->nested.dirty_vmcs12 = true;
+	}
+
+	vmx->nvmx.fields_to_vmcs12 += policy->rw.total + policy->rw_slow.total;
+	nvmx_cost_end(&vmx->nvmx.to_vmcs12, begin);
 }
 
 void nvmx_copy_vmcs12_to_shadow(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 {
 	const struct nvmx_policy_obj *policy = vmx->nvmx.policy;
 	const struct nvmx_shadowed *field = policy->shadowed;
+	u64 begin = nvmx_cost_begin(vmx->vcpu.stat.nested_shadow_syncs++);
 
 	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->rw, field, vmcs12);
+	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->rw_slow, field, vmcs12);
 	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->ro, field, vmcs12);
 
-	vmx->vcpu.stat.nested_shadow_syncs++;
-	vmx->nvmx.fields_to_shadow += policy->rw.total + policy->ro.total;
+	vmx->nvmx.fields_to_shadow += policy->rw.total + policy->rw_slow.total + policy->ro.total;
+	nvmx_cost_end(&vmx->nvmx.to_shadow, begin);
 }
 
 void nvmx_program(struct kvm_vcpu *vcpu)
@@ -109,7 +154,8 @@ void nvmx_program(struct kvm_vcpu *vcpu)
  * vmcs12 by the lists it was written under, and the fields of the new lists
  * have to reach the shadow VMCS before L1 reads them.  If the latter is due
  * anyway, vmcs12 is the truth and the shadow VMCS is stale: copying it back
- * would crush what L2's exit left in vmcs12.
+ * would crush what L2's exit left in vmcs12.  What vmcs12 lacks still, because
+ * the old lists could do without, is fetched from vmcs02 first.
  */
 void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 {
@@ -123,9 +169,13 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 		vmx->nested.need_vmcs12_to_shadow_sync = true;
 	}
 
-	vmx->nvmx.policy = nvmx_slot_get(&vm->slot, NULL);
+	vmx->nvmx.policy = nvmx_vm_policy_in_force(vm);
 	nvmx_program(vcpu);
 	vcpu->stat.nested_policy_switches++;
+	trace_nvmx_policy_switch(vcpu);
+
+	if (nvmx_shadows_lazy(vmx) && vmx->nested.need_sync_vmcs02_to_vmcs12_rare)
+		copy_vmcs02_to_vmcs12_rare(vcpu, get_vmcs12(vcpu));
 
 	/* Only now does no VMCS point to its bitmaps. */
 	nvmx_policy_put(old);

@@ -36,6 +36,8 @@ int nvmx_vm_create(struct kvm *kvm)
 	vm->owner = get_pid(task_tgid(current));
 	vm->start_time = nvmx_start_time(current);
 	vm->slot.policy = nvmx_slot_get(&nvmx_default_policy, NULL);
+	vm->in_force = nvmx_policy_get(vm->slot.policy);
+	nvmx_window_init(vm);
 	to_kvm_vmx(kvm)->nvmx = vm;
 
 	mutex_lock(&nvmx_vms_lock);
@@ -62,6 +64,7 @@ void nvmx_vm_destroy(struct kvm *kvm)
 	vm->kvm = NULL;
 	mutex_unlock(&vm->lock);
 
+	nvmx_window_cancel(vm);
 	wake_up_all(&vm->gone);
 	nvmx_event(NVMX_EVENT_VM_GONE, vm);
 	nvmx_vm_put(vm);
@@ -71,6 +74,7 @@ static void nvmx_vm_release(struct kref *refs)
 {
 	struct nvmx_vm *vm = container_of(refs, struct nvmx_vm, refs);
 
+	nvmx_policy_put(vm->in_force);
 	nvmx_policy_put(vm->slot.policy);
 	put_pid(vm->owner);
 	kfree(vm);
@@ -84,7 +88,7 @@ void nvmx_vm_put(struct nvmx_vm *vm)
 /* Before vmcs01 is first programmed. */
 void nvmx_vcpu_create(struct kvm_vcpu *vcpu)
 {
-	to_vmx(vcpu)->nvmx.policy = nvmx_slot_get(&to_kvm_vmx(vcpu->kvm)->nvmx->slot, NULL);
+	to_vmx(vcpu)->nvmx.policy = nvmx_vm_policy_in_force(to_kvm_vmx(vcpu->kvm)->nvmx);
 }
 
 /* After vmcs01 is freed. */
@@ -154,7 +158,7 @@ unsigned int nvmx_vm_count(void)
 /* vm->lock is held. */
 static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 {
-	struct nvmx_policy_obj *policy = READ_ONCE(vm->slot.policy);
+	struct nvmx_policy_obj *policy = READ_ONCE(vm->in_force);
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
@@ -186,6 +190,8 @@ int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_names
 	}
 	if (vm->vmxon)
 		info->state |= NVMX_VM_STATE_VMXON;
+	if (vm->window_owner)
+		info->state |= NVMX_VM_STATE_WINDOW;
 	nvmx_vm_fill_vcpus(vm, info);
 	mutex_unlock(&vm->lock);
 
@@ -212,17 +218,50 @@ unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr
 	return n;
 }
 
+/* A reference to what vCPUs of the VM are to take up now. */
+struct nvmx_policy_obj *nvmx_vm_policy_in_force(struct nvmx_vm *vm)
+{
+	struct nvmx_policy_obj *policy;
+
+	spin_lock(&vm->slot.lock);
+	policy = nvmx_policy_get(vm->in_force);
+	spin_unlock(&vm->slot.lock);
+
+	return policy;
+}
+
 /*
- * Publish, and have every vCPU look before its next entry.  KVM_REQ_EVENT does
- * that and nothing else that could be seen: a vCPU that is past its look and
- * not yet in the guest finds the request and goes round again.
+ * The policy set, or whether a window is open, has changed, and vm->lock is held
+ * with kvm there: work out what is in force, and have every vCPU look before its
+ * next entry.  KVM_REQ_EVENT does that and nothing else that could be seen: a vCPU
+ * that is past its look and not yet in the guest finds the request and goes round
+ * again.
  */
+void nvmx_vm_put_in_force(struct nvmx_vm *vm)
+{
+	struct nvmx_policy_obj *policy, *old;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	spin_lock(&vm->slot.lock);
+	policy = vm->slot.policy;
+	if (vm->window_owner)
+		policy = nvmx_window_policies[policy->vmwrite_any_field];
+	old = vm->in_force;
+	WRITE_ONCE(vm->in_force, nvmx_policy_get(policy));
+	spin_unlock(&vm->slot.lock);
+	nvmx_policy_put(old);
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
+		kvm_make_request(KVM_REQ_EVENT, vcpu);
+		kvm_vcpu_kick(vcpu);
+	}
+}
+
 int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 		       u64 *generation, u32 *bad_encoding)
 {
 	struct nvmx_policy_obj *policy;
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
 	int r;
 
 	*bad_encoding = NVMX_NO_FIELD;
@@ -249,11 +288,7 @@ int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 		goto unlock;
 
 	*generation = nvmx_slot_publish(&vm->slot, policy);
-
-	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		kvm_make_request(KVM_REQ_EVENT, vcpu);
-		kvm_vcpu_kick(vcpu);
-	}
+	nvmx_vm_put_in_force(vm);
 	r = 0;
 unlock:
 	mutex_unlock(&vm->lock);

@@ -66,6 +66,8 @@
 /* features of struct nvmx_info */
 #define NVMX_FEATURE_NESTED		(1ULL << 0)	/* kvm_intel.nested=1 */
 #define NVMX_FEATURE_SHADOW_VMCS	(1ULL << 1)	/* in the processor, and enable_shadow_vmcs=1 */
+#define NVMX_FEATURE_ALL_FIELDS		(1ULL << 2)	/* not only the kernel's own list is shadowed */
+#define NVMX_FEATURE_WINDOW		(1ULL << 3)	/* NVMX_VM_START_WINDOW */
 /*
  * Without either of the two every policy is inert: NVMX_SET_DEFAULT_POLICY and
  * NVMX_VM_SET_POLICY fail with EOPNOTSUPP (bad_encoding NVMX_NO_FIELD).
@@ -81,6 +83,8 @@
  * @features: out; NVMX_FEATURE_*
  * @nr_vms: out; VMs alive now
  * @reserved: in; zero
+ * @tsc_khz: out; TSC ticks per millisecond, for the cycles in struct nvmx_counters
+ * @sample_every: out; one in so many copies and slow-path entries is timed
  */
 struct nvmx_info {
 	__u32 size;
@@ -90,6 +94,8 @@ struct nvmx_info {
 	__u64 features;
 	__u32 nr_vms;
 	__u32 reserved;
+	__u32 tsc_khz;
+	__u32 sample_every;
 };
 
 #define NVMX_FIELD_NAME_LEN	40
@@ -106,6 +112,15 @@ struct nvmx_info {
 #define NVMX_WIDTH_32		2
 #define NVMX_WIDTH_NATURAL	3
 
+/*
+ * flags of struct nvmx_field: what it costs that L2 has the field, too.  None of
+ * the first three: the field is not in vmcs02 (host state, exit information).
+ */
+#define NVMX_FIELD_EAGER	(1U << 0)	/* written to vmcs02 at every entry */
+#define NVMX_FIELD_SLOW		(1U << 1)	/* a change by L1 sends the next entry the slow path */
+#define NVMX_FIELD_LAZY		(1U << 2)	/* fetched from vmcs02 when L1 asks; if shadowed, at every exit */
+#define NVMX_FIELD_ABSENT	(1U << 3)	/* this processor does not have it: INTERCEPT only */
+
 /**
  * struct nvmx_field - one field of this kernel's vmcs12
  * @encoding: field encoding (SDM vol. 3, appendix B); for a 64-bit field that
@@ -115,7 +130,11 @@ struct nvmx_info {
  * @stock_class: class in the kernel's own list (its policy "stock") on this
  *	processor
  * @allowed_classes: bit (1 << NVMX_CLASS_*) set for each class a policy may
- *	give the field; NVMX_CLASS_INTERCEPT is always allowed
+ *	give the field; NVMX_CLASS_INTERCEPT is always allowed.  Never more than
+ *	that: VM_INSTRUCTION_ERROR, which L0 writes while L1 runs, and fields that
+ *	are absent.  READ_WRITE never: AR_BYTES, of which an emulated VMWRITE drops
+ *	the reserved bits, and a shadow VMCS may not.
+ * @flags: NVMX_FIELD_*
  * @reserved: zero
  * @name: the kernel's name, as in arch/x86/include/asm/vmx.h; NUL-terminated
  */
@@ -125,7 +144,8 @@ struct nvmx_field {
 	__u8 kind;
 	__u8 stock_class;
 	__u8 allowed_classes;
-	__u64 reserved;
+	__u32 flags;
+	__u32 reserved;
 	char name[NVMX_FIELD_NAME_LEN];
 };
 
@@ -151,6 +171,7 @@ struct nvmx_get_fields {
 /* state of struct nvmx_vm_info */
 #define NVMX_VM_STATE_VMXON	(1U << 0)	/* a vCPU has executed VMXON, ever */
 #define NVMX_VM_STATE_EVMCS	(1U << 1)	/* one uses an enlightened VMCS: policy inert */
+#define NVMX_VM_STATE_WINDOW	(1U << 2)	/* a profiling window is open */
 
 /**
  * struct nvmx_vm_info - a VM, in NVMX_LIST_VMS and NVMX_VM_GET_INFO
@@ -163,7 +184,8 @@ struct nvmx_get_fields {
  *	0 if it is not visible there
  * @nr_vcpus: out; vCPUs created
  * @nr_pending: out; vCPUs that have not entered L1 since the last change of
- *	policy, and so still hold an older one.  A vCPU that sleeps may stay so.
+ *	policy, or since a profiling window began or ended, and so still hold an
+ *	older one.  A vCPU that sleeps may stay so.
  * @state: out; NVMX_VM_STATE_*
  */
 struct nvmx_vm_info {
@@ -277,6 +299,39 @@ struct nvmx_policy {
 	char label[NVMX_LABEL_LEN];
 };
 
+/* ---- profiling window ---------------------------------------------------- */
+
+/* The longest profiling window, in milliseconds. */
+#define NVMX_WINDOW_MAX_MS	60000U
+
+/**
+ * struct nvmx_window - NVMX_VM_START_WINDOW, NVMX_VM_END_WINDOW
+ * @size: in; sizeof(struct nvmx_window)
+ * @flags: in; zero
+ * @duration_ms: in; start: 1 to NVMX_WINDOW_MAX_MS; end: zero
+ * @reserved: in; zero
+ *
+ * While a window is open every field of the VM is INTERCEPT, so that the counters
+ * show what L1 accesses; vmwrite_any_field stays.  Nothing that L1 or L2 can
+ * observe changes.  The window ends after @duration_ms, with NVMX_VM_END_WINDOW,
+ * or when the fd that started it is closed, whichever comes first; then the
+ * policy set last is in force, be it set before or during the window.
+ * NVMX_VM_GET_POLICY gives that one all the time.
+ *
+ * Errors:
+ *	EINVAL		duration_ms out of range
+ *	EBUSY		(start) a window is open, by this fd or another
+ *	ENOENT		(end) this fd has no window open
+ *	EOPNOTSUPP	(start) every policy is inert (see NVMX_FEATURE_*)
+ *	EPERM		the fd was not opened for writing
+ */
+struct nvmx_window {
+	__u32 size;
+	__u32 flags;
+	__u32 duration_ms;
+	__u32 reserved;
+};
+
 /* ---- counters ------------------------------------------------------------ */
 
 /**
@@ -316,7 +371,16 @@ struct nvmx_field_counters {
  * @fields_to_shadow: out; fields copied into the shadow VMCS
  * @rare_syncs: out; times the lazily fetched guest state was copied from vmcs02
  * @policy_switches: out; times a vCPU took up another policy
+ * @slow_path_entries: out; entries for which all of vmcs02 was written, because
+ *	L1 had changed a field that is NVMX_FIELD_SLOW or its current VMCS
+ * @to_vmcs12_timed: out; copies into vmcs12 that were timed ...
+ * @to_vmcs12_cycles: out; ... and the TSC ticks they took together
+ * @to_shadow_timed: out; the same for copies into the shadow VMCS
+ * @to_shadow_cycles: out; likewise
+ * @slow_path_timed: out; the same for what the slow path adds to an entry
+ * @slow_path_cycles: out; likewise
  *
+ * The ticks of a sample include interrupts that came meanwhile.
  * Counters start at the vCPU's creation and are never reset.  They are read
  * without stopping the vCPU, so they may be of slightly different moments.
  *
@@ -339,6 +403,13 @@ struct nvmx_counters {
 	__u64 fields_to_shadow;
 	__u64 rare_syncs;
 	__u64 policy_switches;
+	__u64 slow_path_entries;
+	__u64 to_vmcs12_timed;
+	__u64 to_vmcs12_cycles;
+	__u64 to_shadow_timed;
+	__u64 to_shadow_cycles;
+	__u64 slow_path_timed;
+	__u64 slow_path_cycles;
 };
 
 /* ---- lifecycle records: read(2) on the registry -------------------------- */
@@ -391,5 +462,7 @@ struct nvmx_event {
 #define NVMX_VM_GET_POLICY	_IO(NVMX_IOC_TYPE, 0x21)
 #define NVMX_VM_SET_POLICY	_IO(NVMX_IOC_TYPE, 0x22)
 #define NVMX_VM_GET_COUNTERS	_IO(NVMX_IOC_TYPE, 0x23)
+#define NVMX_VM_START_WINDOW	_IO(NVMX_IOC_TYPE, 0x24)
+#define NVMX_VM_END_WINDOW	_IO(NVMX_IOC_TYPE, 0x25)
 
 #endif /* _UAPI_LINUX_NVMX_H */

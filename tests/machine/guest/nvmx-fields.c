@@ -17,6 +17,30 @@ extern const char fields_txt[], fields_txt_end[];
 static const char *const widths[] = { "16", "64", "32", "natural" };
 static const char *const kinds[] = { "control", "exit-information", "guest-state", "host-state" };
 static const char *const classes[] = { "intercept", "read-only", "read-write" };
+static const char *const flags[] = { "eager", "slow", "lazy", "absent" };
+
+/* What may not be shadowed is told; all else may be. */
+static void test_classes_and_flags(const struct nvmx_field *f)
+{
+	bool vmcs02 = f->kind == NVMX_KIND_CONTROL || f->kind == NVMX_KIND_GUEST_STATE;
+	unsigned int allowed = 7;
+
+	if (f->encoding >= GUEST_ES_AR_BYTES && f->encoding <= GUEST_TR_AR_BYTES)
+		allowed = 3;
+	if (f->flags & NVMX_FIELD_ABSENT || f->encoding == VM_INSTRUCTION_ERROR)
+		allowed = 1;
+	expect_is(f->allowed_classes, allowed, "%s: allowed classes", f->name);
+
+	expect(!(f->flags & ~0xfU), "%s: known flags", f->name);
+	expect(!(f->flags & NVMX_FIELD_EAGER) != !(f->flags & NVMX_FIELD_SLOW) || !vmcs02,
+	       "%s: eager or slow, as a field of vmcs02", f->name);
+	expect(vmcs02 || !(f->flags & (NVMX_FIELD_EAGER | NVMX_FIELD_SLOW)),
+	       "%s: neither, as none of vmcs02", f->name);
+	expect(!(f->flags & NVMX_FIELD_LAZY) || f->flags & NVMX_FIELD_SLOW, "%s: lazy and slow", f->name);
+	if (f->stock_class == NVMX_CLASS_READ_WRITE)
+		expect(!(f->flags & (NVMX_FIELD_SLOW | NVMX_FIELD_ABSENT)),
+		       "%s: not slow, as stock has it read-write", f->name);
+}
 
 static void test_sound(void)
 {
@@ -39,8 +63,7 @@ static void test_sound(void)
 		expect(!(f->allowed_classes >> NVMX_NR_CLASSES), "%s: known classes", f->name);
 		expect(f->stock_class < NVMX_NR_CLASSES && dev_allows(f, f->stock_class),
 		       "%s: may be what it is in stock", f->name);
-		if (f->encoding >= GUEST_ES_AR_BYTES && f->encoding <= GUEST_TR_AR_BYTES)
-			expect(!dev_allows(f, NVMX_CLASS_READ_WRITE), "%s: not read-write", f->name);
+		test_classes_and_flags(f);
 	}
 	expect(dev_nr_fields > 100, "there are fields");
 	expect(dev_field(VM_INSTRUCTION_ERROR) &&
@@ -99,6 +122,12 @@ static bool line_of(const struct nvmx_field *f, char *ret, size_t size)
 	for (c = 0; c < NVMX_NR_CLASSES && n < size; c++)
 		if (dev_allows(f, c))
 			n += snprintf(ret + n, size - n, "%s%s", c ? "," : "", classes[c]);
+	if (n < size)
+		n += snprintf(ret + n, size - n, " %s", f->flags ? "" : "-");
+	for (c = 0; c < 4 && n < size; c++)
+		if (f->flags & 1U << c)
+			n += snprintf(ret + n, size - n, "%s%s",
+				      f->flags & ((1U << c) - 1) ? "," : "", flags[c]);
 	return n < size;
 }
 
@@ -130,7 +159,9 @@ int main(void)
 	is(ioctl(dev_fd, NVMX_GET_INFO, &info), 0, "NVMX_GET_INFO");
 	is(info.abi_version, NVMX_ABI_VERSION, "version of the ABI");
 	is(info.nr_fields, dev_nr_fields, "number of fields");
-	is(info.features, NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS, "features");
+	is(info.features, NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS |
+	   NVMX_FEATURE_ALL_FIELDS | NVMX_FEATURE_WINDOW, "features");
+	is(info.tsc_khz > 0 && info.sample_every > 0, true, "the TSC and how often it is read");
 	is(info.nr_vms, 0, "number of VMs");
 	test_sound();
 	test_own_list();

@@ -23,12 +23,14 @@
 #define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 #define AT(type, member, offset) _Static_assert(offsetof(struct type, member) == (offset), #member)
 
-SIZE(nvmx_info, 32);
+SIZE(nvmx_info, 40);
 AT(nvmx_info, abi_version, 8); AT(nvmx_info, nr_fields, 12); AT(nvmx_info, features, 16);
-AT(nvmx_info, nr_vms, 24); AT(nvmx_info, reserved, 28);
+AT(nvmx_info, nr_vms, 24); AT(nvmx_info, reserved, 28); AT(nvmx_info, tsc_khz, 32);
+AT(nvmx_info, sample_every, 36);
 SIZE(nvmx_field, 56);
 AT(nvmx_field, width, 4); AT(nvmx_field, kind, 5); AT(nvmx_field, stock_class, 6);
-AT(nvmx_field, allowed_classes, 7); AT(nvmx_field, reserved, 8); AT(nvmx_field, name, 16);
+AT(nvmx_field, allowed_classes, 7); AT(nvmx_field, flags, 8); AT(nvmx_field, reserved, 12);
+AT(nvmx_field, name, 16);
 SIZE(nvmx_get_fields, 24);
 AT(nvmx_get_fields, nr, 8); AT(nvmx_get_fields, entry_size, 12); AT(nvmx_get_fields, fields, 16);
 SIZE(nvmx_vm_info, 40);
@@ -46,9 +48,13 @@ AT(nvmx_policy, generation, 24); AT(nvmx_policy, bad_encoding, 32); AT(nvmx_poli
 AT(nvmx_policy, label, 40); AT(nvmx_policy, label[NVMX_LABEL_LEN], 168);
 SIZE(nvmx_field_counters, 24);
 AT(nvmx_field_counters, vmread_exits, 8); AT(nvmx_field_counters, vmwrite_exits, 16);
-SIZE(nvmx_counters, 112);
+SIZE(nvmx_counters, 168);
 AT(nvmx_counters, vcpu, 8); AT(nvmx_counters, nr, 12); AT(nvmx_counters, fields, 16);
 AT(nvmx_counters, nested_entries, 24); AT(nvmx_counters, policy_switches, 104);
+AT(nvmx_counters, slow_path_entries, 112); AT(nvmx_counters, to_vmcs12_timed, 120);
+AT(nvmx_counters, slow_path_cycles, 160);
+SIZE(nvmx_window, 16);
+AT(nvmx_window, duration_ms, 8); AT(nvmx_window, reserved, 12);
 SIZE(nvmx_event, 32);
 AT(nvmx_event, type, 4); AT(nvmx_event, id, 8); AT(nvmx_event, start_time, 16);
 AT(nvmx_event, pid, 24); AT(nvmx_event, lost, 28);
@@ -76,6 +82,7 @@ union any {
 	struct nvmx_policy policy;
 	struct nvmx_vm_info vm_info;
 	struct nvmx_counters counters;
+	struct nvmx_window window;
 	/* room for a struct of the future */
 	uint8_t bytes[4096];
 };
@@ -86,23 +93,23 @@ static const struct ioctl_case {
 	uint32_t size;
 	uint32_t reserved;	/* offset, 0: none */
 	bool of_vm;
+	uint32_t first_size;	/* of the struct's first version */
 } cases[] = {
-	{ "NVMX_GET_INFO", NVMX_GET_INFO, sizeof(struct nvmx_info),
-	  offsetof(struct nvmx_info, reserved), false },
-	{ "NVMX_GET_FIELDS", NVMX_GET_FIELDS, sizeof(struct nvmx_get_fields), 0, false },
-	{ "NVMX_LIST_VMS", NVMX_LIST_VMS, sizeof(struct nvmx_list_vms), 0, false },
-	{ "NVMX_OPEN_VM", NVMX_OPEN_VM, sizeof(struct nvmx_open_vm),
-	  offsetof(struct nvmx_open_vm, reserved), false },
-	{ "NVMX_GET_DEFAULT_POLICY", NVMX_GET_DEFAULT_POLICY, sizeof(struct nvmx_policy),
-	  offsetof(struct nvmx_policy, reserved), false },
-	{ "NVMX_SET_DEFAULT_POLICY", NVMX_SET_DEFAULT_POLICY, sizeof(struct nvmx_policy),
-	  offsetof(struct nvmx_policy, reserved), false },
-	{ "NVMX_VM_GET_INFO", NVMX_VM_GET_INFO, sizeof(struct nvmx_vm_info), 0, true },
-	{ "NVMX_VM_GET_POLICY", NVMX_VM_GET_POLICY, sizeof(struct nvmx_policy),
-	  offsetof(struct nvmx_policy, reserved), true },
-	{ "NVMX_VM_SET_POLICY", NVMX_VM_SET_POLICY, sizeof(struct nvmx_policy),
-	  offsetof(struct nvmx_policy, reserved), true },
-	{ "NVMX_VM_GET_COUNTERS", NVMX_VM_GET_COUNTERS, sizeof(struct nvmx_counters), 0, true },
+#define CASE(ioctl, type, reserved, of_vm, first_size) \
+	{ #ioctl, ioctl, sizeof(struct type), reserved, of_vm, first_size }
+#define RESERVED(type) offsetof(struct type, reserved)
+	CASE(NVMX_GET_INFO, nvmx_info, RESERVED(nvmx_info), false, 32),
+	CASE(NVMX_GET_FIELDS, nvmx_get_fields, 0, false, 24),
+	CASE(NVMX_LIST_VMS, nvmx_list_vms, 0, false, 32),
+	CASE(NVMX_OPEN_VM, nvmx_open_vm, RESERVED(nvmx_open_vm), false, 24),
+	CASE(NVMX_GET_DEFAULT_POLICY, nvmx_policy, RESERVED(nvmx_policy), false, 168),
+	CASE(NVMX_SET_DEFAULT_POLICY, nvmx_policy, RESERVED(nvmx_policy), false, 168),
+	CASE(NVMX_VM_GET_INFO, nvmx_vm_info, 0, true, 40),
+	CASE(NVMX_VM_GET_POLICY, nvmx_policy, RESERVED(nvmx_policy), true, 168),
+	CASE(NVMX_VM_SET_POLICY, nvmx_policy, RESERVED(nvmx_policy), true, 168),
+	CASE(NVMX_VM_GET_COUNTERS, nvmx_counters, 0, true, 112),
+	CASE(NVMX_VM_START_WINDOW, nvmx_window, RESERVED(nvmx_window), true, 16),
+	CASE(NVMX_VM_END_WINDOW, nvmx_window, RESERVED(nvmx_window), true, 16),
 };
 #define NR_CASES (sizeof(cases) / sizeof(cases[0]))
 
@@ -116,15 +123,25 @@ static void fill(const struct ioctl_case *c, union any *arg)
 		arg->list_vms.entry_size = sizeof(struct nvmx_vm_info);
 	if (c->cmd == NVMX_OPEN_VM)
 		arg->open_vm.id = vm.id;
+	if (c->cmd == NVMX_VM_START_WINDOW)
+		arg->window.duration_ms = NVMX_WINDOW_MAX_MS;
 }
 
-/* A good call; closes what it opened. */
+/* A good call, with what it needs before; undoes what it did. */
 static int good_call(int fd, const struct ioctl_case *c, union any *arg)
 {
-	int r = call(fd, c->cmd, arg);
+	struct nvmx_window window = { .size = sizeof(window), .duration_ms = NVMX_WINDOW_MAX_MS };
+	int r;
+
+	if (c->cmd == NVMX_VM_END_WINDOW)
+		call(fd, NVMX_VM_START_WINDOW, &window);
+	r = call(fd, c->cmd, arg);
 
 	if (!r && c->cmd == NVMX_OPEN_VM)
 		close(arg->open_vm.fd);
+	window.duration_ms = 0;
+	if (!r && c->cmd == NVMX_VM_START_WINDOW)
+		call(fd, NVMX_VM_END_WINDOW, &window);
 	return r;
 }
 
@@ -151,8 +168,14 @@ static void check_sizes(int fd, const struct ioctl_case *c)
 	arg.size = 8;
 	expect_is(call(fd, c->cmd, &arg), EINVAL, "%s: size 8", c->name);
 	fill(c, &arg);
-	arg.size = c->size - 1;
-	expect_is(call(fd, c->cmd, &arg), EINVAL, "%s: one byte less", c->name);
+	arg.size = c->first_size - 1;
+	expect_is(call(fd, c->cmd, &arg), EINVAL, "%s: one byte less than its first version", c->name);
+	fill(c, &arg);
+	arg.size = c->first_size;
+	memset(&arg.bytes[c->first_size], 0xa5, c->size - c->first_size);
+	expect_is(good_call(fd, c, &arg), 0, "%s: its first version", c->name);
+	expect(c->first_size == c->size || arg.bytes[c->first_size] == 0xa5,
+	       "%s: its first version: nothing is written behind it", c->name);
 	fill(c, &arg);
 	arg.size = c->size + 8;
 	expect_is(good_call(fd, c, &arg), 0, "%s: larger, the rest zero", c->name);
@@ -273,7 +296,9 @@ static void test_read_only(void)
 	test_begin();
 	for (i = 0; i < NR_CASES; i++) {
 		bool sets = cases[i].cmd == NVMX_SET_DEFAULT_POLICY ||
-			cases[i].cmd == NVMX_VM_SET_POLICY;
+			cases[i].cmd == NVMX_VM_SET_POLICY ||
+			cases[i].cmd == NVMX_VM_START_WINDOW ||
+			cases[i].cmd == NVMX_VM_END_WINDOW;
 
 		fd = cases[i].of_vm ? vm_fd_read_only : read_only_fd;
 		fill(&cases[i], &arg);
@@ -454,7 +479,7 @@ static void test_set_and_get(void)
 	get.entries = (uintptr_t)two;
 	expect_is(call(vm_fd, NVMX_VM_GET_POLICY, &get), 0, "room for two");
 	expect_is(get.nr, p.nr, "gives how many there are");
-	expect(two[0].encoding && two[1].encoding && two[2].encoding == 0x7777, "and writes two");
+	expect(two[0].shadow_class && two[1].shadow_class && two[2].encoding == 0x7777, "and writes two");
 	get.entries = 0;
 	expect_is(call(vm_fd, NVMX_VM_GET_POLICY, &get), EFAULT, "get with entries NULL");
 	get.nr = 0;
