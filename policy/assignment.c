@@ -127,14 +127,12 @@ int assignment_check_hide(const struct assignment *a, const char *place, char **
 	if (a->vmwrite_any_field != NVMX_VMWRITE_ANY_HIDE)
 		return 0;
 
-	for (size_t i = 0; i < a->table->n; i++)
-		if (a->table->fields[i].kind == NVMX_KIND_READ_ONLY_DATA &&
-		    a->classes[i] == NVMX_CLASS_READ_WRITE)
-			return error_set(ret_error, -EOPNOTSUPP, "%s%s cannot be read-write "
-					 "together with " VMWRITE_ANY_FIELD "=hide; make it "
-					 "read-only or intercept, or use "
-					 VMWRITE_ANY_FIELD "=inherit.",
-					 place, a->table->fields[i].name);
+	for (size_t i = 0; i < a->table->n; i++) {
+		int r = field_check_hide(&a->table->fields[i], place, a->classes[i], ret_error);
+
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

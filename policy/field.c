@@ -57,6 +57,24 @@ bool field_is_group(const char *name)
 	return false;
 }
 
+int field_check_hide(const struct nvmx_field *field, const char *place,
+		     unsigned int shadow_class, char **ret_error)
+{
+	if (field->kind != NVMX_KIND_READ_ONLY_DATA || shadow_class != NVMX_CLASS_READ_WRITE)
+		return 0;
+	return error_set(ret_error, -EOPNOTSUPP, "%s%s cannot be read-write together with "
+			 VMWRITE_ANY_FIELD "=hide; make it read-only or intercept, or use "
+			 VMWRITE_ANY_FIELD "=inherit.", place, field->name);
+}
+
+static bool is_ar_bytes(const char *name)
+{
+	static const char suffix[] = "_AR_BYTES";
+	size_t n = strlen(name);
+
+	return n >= sizeof(suffix) && streq(name + n - (sizeof(suffix) - 1), suffix);
+}
+
 int field_lookup(const struct field_table *table, const char *place, const char *name,
 		 char **ret_error)
 {
@@ -71,13 +89,26 @@ int field_lookup(const struct field_table *table, const char *place, const char 
 			return error_set(ret_error, -ENXIO, "%sThere is no field \"%.64s\"; "
 					 "did you mean %s?", place, name, table->fields[j].name);
 
-	return error_set(ret_error, -ENXIO, "%sThis kernel has no field \"%.64s\"; "
+	return error_set(ret_error, -ENXIO, "%sThis kernel's vmcs12 has no field \"%.64s\"; "
 			 "\"nvmxctl fields\" lists those it has.", place, name);
+}
+
+/* As <linux/nvmx.h> has it at allowed_classes; NULL: the kernel knows more than we. */
+static const char *why_refused(const struct nvmx_field *field)
+{
+	if (field->flags & NVMX_FIELD_ABSENT)
+		return "because kvm_intel does not find it in this processor";
+	if (streq(field->name, "VM_INSTRUCTION_ERROR"))
+		return "because L0 writes it while L1 runs";
+	if (field_allows(field, NVMX_CLASS_READ_ONLY) && is_ar_bytes(field->name))
+		return "because a VMWRITE has to drop its reserved bits";
+	return NULL;
 }
 
 int field_check_class(const struct nvmx_field *field, const char *place,
 		      unsigned int shadow_class, char **ret_error)
 {
+	const char *why;
 	bool ro, rw;
 
 	if (field_allows(field, shadow_class))
@@ -85,9 +116,10 @@ int field_check_class(const struct nvmx_field *field, const char *place,
 
 	ro = field_allows(field, NVMX_CLASS_READ_ONLY);
 	rw = field_allows(field, NVMX_CLASS_READ_WRITE);
-	return error_set(ret_error, -EOPNOTSUPP,
-			 "%s%s cannot be %s on this kernel and processor; it can %s.",
+	why = why_refused(field);
+	return error_set(ret_error, -EOPNOTSUPP, "%s%s cannot be %s%s %s; it can %s.",
 			 place, field->name, class_to_string(shadow_class) ?: "of that class",
+			 why ? "," : "", why ?: "on this kernel and processor",
 			 ro ? "be intercept or read-only" :
 			 rw ? "be intercept or read-write" : "only be intercept");
 }

@@ -25,7 +25,12 @@ int field_check_class(const struct nvmx_field *field, const char *place,
 		      unsigned int shadow_class, char **ret_error);
 
 /* A read-write exit-information field does not go with hide. */
+int field_check_hide(const struct nvmx_field *field, const char *place,
+		     unsigned int shadow_class, char **ret_error);
 int assignment_check_hide(const struct assignment *a, const char *place, char **ret_error);
+
+/* "FILE:LINE: .fields.NAME: ", or NULL without memory. */
+char *policy_field_place(const struct policy *p, const struct policy_field *f);
 
 /* Takes the string over; frees it on failure. */
 int policy_fields_add(struct policy_field **fields, size_t *n, char *name,

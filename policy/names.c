@@ -29,6 +29,9 @@ static const char *const width_names[] = {
 	[NVMX_WIDTH_NATURAL]	= "natural",
 };
 
+/* By the number of the bit. */
+static const char *const field_flag_names[] = { "eager", "slow", "lazy", "absent" };
+
 static const char *to_string(const char *const *names, size_t n, unsigned int value)
 {
 	return value < n ? names[value] : NULL;
@@ -70,6 +73,16 @@ const char *kind_to_string(unsigned int kind)
 const char *width_to_string(unsigned int width)
 {
 	return to_string(width_names, ARRAY_SIZE(width_names), width);
+}
+
+const char *field_flag_to_string(unsigned int bit)
+{
+	return to_string(field_flag_names, ARRAY_SIZE(field_flag_names), bit);
+}
+
+int field_flag_from_string(const char *s)
+{
+	return from_string(field_flag_names, ARRAY_SIZE(field_flag_names), s);
 }
 
 int class_parse(const char *place, const char *s, unsigned int *ret, char **ret_error)

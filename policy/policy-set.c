@@ -354,14 +354,6 @@ static int chain_of(const struct policy_set *set, const char *name,
 	return 0;
 }
 
-/* "FILE:LINE: .fields.NAME: ", or NULL without memory. */
-static char *field_place(const struct policy *p, const struct policy_field *f)
-{
-	char *s;
-
-	return asprintf(&s, "%s:%u: .fields.%s: ", p->path, f->line, f->name) < 0 ? NULL : s;
-}
-
 /* Who gave a field its class: a policy on top may have put it right. */
 struct origin {
 	const struct policy *policy;
@@ -375,7 +367,7 @@ static int apply_policy(const struct policy *p, struct assignment *a, struct ori
 		int i = field_find(a->table, p->fields[k].name);
 
 		if (i < 0) {
-			_cleanup_free_ char *place = field_place(p, &p->fields[k]);
+			_cleanup_free_ char *place = policy_field_place(p, &p->fields[k]);
 
 			return field_lookup(a->table, place ?: "", p->fields[k].name, ret_error);
 		}
@@ -399,7 +391,7 @@ static int check_origins(const struct assignment *a, const struct policy *top,
 		if (field_allows(&a->table->fields[i], a->classes[i]))
 			continue;
 		if (origins[i].policy)
-			place = field_place(origins[i].policy, origins[i].field);
+			place = policy_field_place(origins[i].policy, origins[i].field);
 		r = field_check_class(&a->table->fields[i], place ?: "", a->classes[i], ret_error);
 		if (r < 0)
 			return r;

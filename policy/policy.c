@@ -121,6 +121,35 @@ void policy_fields_free(struct policy_field *fields, size_t n)
 	free(fields);
 }
 
+char *policy_field_place(const struct policy *p, const struct policy_field *f)
+{
+	char *s;
+
+	return asprintf(&s, "%s:%u: .fields.%s: ", p->path, f->line, f->name) < 0 ? NULL : s;
+}
+
+int policy_check(const struct policy *p, const struct field_table *table, char **ret_error)
+{
+	for (size_t k = 0; k < p->n_fields; k++) {
+		const struct policy_field *f = &p->fields[k];
+		_cleanup_free_ char *place = policy_field_place(p, f);
+		int i, r;
+
+		i = field_lookup(table, place ?: "", f->name, ret_error);
+		if (i < 0)
+			return i;
+		r = field_check_class(&table->fields[i], place ?: "", f->shadow_class, ret_error);
+		if (r < 0)
+			return r;
+		if (p->vmwrite_any_field == NVMX_VMWRITE_ANY_HIDE) {
+			r = field_check_hide(&table->fields[i], place ?: "", f->shadow_class, ret_error);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
 struct policy *policy_free(struct policy *p)
 {
 	if (!p)

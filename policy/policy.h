@@ -56,6 +56,8 @@ const char *vmwrite_any_to_string(unsigned int value);	/* "inherit", "hide" */
 int vmwrite_any_from_string(const char *s);		/* NVMX_VMWRITE_ANY_* */
 const char *kind_to_string(unsigned int kind);		/* "control", "exit-information", ... */
 const char *width_to_string(unsigned int width);	/* "16", "32", "64", "natural" */
+const char *field_flag_to_string(unsigned int bit);	/* of NVMX_FIELD_*: "eager", ... */
+int field_flag_from_string(const char *s);		/* the bit's number */
 
 /* ---- field.c: the kernel's field table ---- */
 
@@ -170,6 +172,8 @@ bool policy_name_is_valid(const char *name);
 int policy_parse(const char *path, const char *text, size_t size,
 		 struct policy **ret, char **ret_error);
 int policy_read(const char *path, struct policy **ret, char **ret_error);
+/* Can this kernel do what the policy itself says?  What it extends is not looked at. */
+int policy_check(const struct policy *p, const struct field_table *table, char **ret_error);
 struct policy *policy_free(struct policy *p);		/* NULL */
 
 /* ---- policy-set.c: all policy files ---- */

@@ -36,6 +36,12 @@ static void test_names(void **state)
 	assert_string_equal(width_to_string(NVMX_WIDTH_64), "64");
 	assert_string_equal(width_to_string(NVMX_WIDTH_32), "32");
 	assert_null(width_to_string(4));
+	assert_string_equal(field_flag_to_string(2), "lazy");
+	assert_null(field_flag_to_string(4));
+	for (unsigned int bit = 0; field_flag_to_string(bit); bit++)
+		assert_int_equal(field_flag_from_string(field_flag_to_string(bit)), bit);
+	assert_int_equal(NVMX_FIELD_ABSENT, 1 << field_flag_from_string("absent"));
+	assert_int_equal(field_flag_from_string("fast"), -EDOM);
 }
 
 static void test_fields_found(void **state)
@@ -189,12 +195,15 @@ static const struct refused refused[] = {
 	{ "ar-bytes", "", -EDOM, { "ar-bytes" } },
 	{ VMWRITE_ANY_FIELD, "show", -EDOM, { "show", "inherit or hide" } },
 	{ "GUEST_CS_AR_BYTES", "read-write", -EOPNOTSUPP,
-	  { "GUEST_CS_AR_BYTES", "read-write", "intercept or read-only" } },
+	  { "GUEST_CS_AR_BYTES cannot be read-write, because a VMWRITE has to drop its reserved bits",
+	    "intercept or read-only" } },
 	{ "ar-bytes", "read-write", -EOPNOTSUPP, { "AR_BYTES", "intercept or read-only" } },
 	{ "VM_INSTRUCTION_ERROR", "read-only", -EOPNOTSUPP,
-	  { "VM_INSTRUCTION_ERROR", "only be intercept" } },
+	  { "VM_INSTRUCTION_ERROR cannot be read-only, because L0 writes it", "only be intercept" } },
 	{ "VM_INSTRUCTION_ERROR", "read-write", -EOPNOTSUPP, { "VM_INSTRUCTION_ERROR" } },
-	{ "GUEST_INTR_STATUS", "read-write", -EOPNOTSUPP, { "GUEST_INTR_STATUS" } },
+	{ "GUEST_INTR_STATUS", "read-write", -EOPNOTSUPP,
+	  { "GUEST_INTR_STATUS cannot be read-write, because kvm_intel does not find it in this processor",
+	    "only be intercept" } },
 };
 
 static void test_refused(void **state)
@@ -211,6 +220,27 @@ static void test_refused(void **state)
 		assert_sentence(e, refused[i].words[0], refused[i].words[1] ?: "",
 				refused[i].words[2] ?: "");
 	}
+}
+
+/* Why is the kernel's to know; that it is so is told. */
+static void test_refused_without_reason(void **state)
+{
+	static const struct nvmx_field fields[] = {
+		{ .encoding = 0x6c14, .name = "HOST_RSP", .kind = NVMX_KIND_HOST_STATE, .allowed_classes = 1 },
+		{ .encoding = 0x6c16, .name = "HOST_AR_BYTES", .allowed_classes = 1 },
+	};
+	const struct field_table table = { fields, ARRAY_SIZE(fields) };
+	_cleanup_assignment_ struct assignment *base = NULL;
+	struct assignment *a = NULL;
+	char *e = NULL;
+
+	assert_int_equal(assignment_new_kernel(&table, &base), 0);
+	for (size_t i = 0; i < table.n; i++) {
+		assert_int_equal(apply(base, fields[i].name, "read-write", &a, &e), -EOPNOTSUPP);
+		assert_sentence(e, fields[i].name,
+				"cannot be read-write on this kernel and processor; it can only be intercept.");
+	}
+	assert_null(a);
 }
 
 static void test_refused_whole(void **state)
@@ -277,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_without_reason),
 		cmocka_unit_test(test_refused_whole),
 		cmocka_unit_test(test_hide_with_read_write),
 		cmocka_unit_test(test_twice_and_too_many),

@@ -247,6 +247,41 @@ static void test_not_on_this_kernel(void **state)
 	assert_int_equal(policy_set_resolve(set, &test_table, "e", &good, NULL), 0);
 }
 
+/* A file alone, with the kernel's table but without what it extends. */
+static void test_check(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		const char *words[2];
+	} files[] = {
+		{ "{\"name\":\"x\",\"extends\":\"nowhere\",\"fields\":{\"HOST_RSP\":\"read-write\"}}", 0, {} },
+		{ "{\"name\":\"x\",\"fields\":{\"VM_EXIT_REASON\":\"read-write\"}}", 0, {} },
+		{ "{\"name\":\"x\",\n\"fields\":{\"GUEST_FOO\":\"intercept\"}}", -ENXIO,
+		  { "/x.json:2: .fields.GUEST_FOO: ", "vmcs12 has no field" } },
+		{ "{\"name\":\"x\",\"fields\":{\"HOST_RSP\":\"read-only\",\"GUEST_INTR_STATUS\":\"read-only\"}}",
+		  -EOPNOTSUPP, { "/x.json:1: .fields.GUEST_INTR_STATUS: ", "does not find it" } },
+		{ "{\"name\":\"x\",\"vmwrite-any-field\":\"hide\",\"fields\":{\"VM_EXIT_REASON\":\"read-write\"}}",
+		  -EOPNOTSUPP, { "/x.json:1: .fields.VM_EXIT_REASON: ", "=hide" } },
+		{ "{\"name\":\"x\",\"vmwrite-any-field\":\"hide\",\"fields\":{\"HOST_RSP\":\"read-write\"}}", 0, {} },
+	};
+	struct dirs *d = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/x.json", d->low);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_policy_ struct policy *p = NULL;
+		char *e = NULL;
+
+		put(d->low, "x.json", files[i].text);
+		assert_int_equal(policy_read(path, &p, NULL), 0);
+		assert_int_equal(policy_check(p, &test_table, &e), files[i].error);
+		if (files[i].error < 0)
+			assert_sentence(e, files[i].words[0], files[i].words[1]);
+		assert_null(e);
+	}
+}
+
 static void test_without_table(void **state)
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
@@ -318,6 +353,7 @@ int main(void)
 		TEST(test_chain),
 		TEST(test_loops),
 		TEST(test_not_on_this_kernel),
+		TEST(test_check),
 		TEST(test_without_table),
 		TEST(test_broken_stock),
 		TEST(test_shipped),
