@@ -32,6 +32,14 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 	return sd_bus_message_append(reply, "s", text);
 }
 
+static int get_tsc_khz(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const struct manager *m = userdata;
+
+	return sd_bus_message_append(reply, "u", m->tsc_khz);
+}
+
 static int get_n_vms(sd_bus *bus, const char *path, const char *interface, const char *property,
 		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -183,13 +191,31 @@ static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_err
 
 /* ---- fields and policies ---- */
 
+static int append_flags(sd_bus_message *reply, const struct nvmx_field *field)
+{
+	const char *name;
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'a', "s");
+	if (r < 0)
+		return r;
+	for (unsigned int bit = 0; (name = field_flag_to_string(bit)); bit++) {
+		if (!(field->flags & 1U << bit))
+			continue;
+		r = sd_bus_message_append(reply, "s", name);
+		if (r < 0)
+			return r;
+	}
+	return sd_bus_message_close_container(reply);
+}
+
 static int append_field(sd_bus_message *reply, const struct nvmx_field *field)
 {
 	const char *stock = class_to_string(field->stock_class);
 	const char *kind = kind_to_string(field->kind), *width = width_to_string(field->width);
 	int r;
 
-	r = sd_bus_message_open_container(reply, 'r', "usssasas");
+	r = sd_bus_message_open_container(reply, 'r', "usssasasas");
 	if (r < 0)
 		return r;
 	r = sd_bus_message_append(reply, "usss", field->encoding, field->name,
@@ -214,6 +240,9 @@ static int append_field(sd_bus_message *reply, const struct nvmx_field *field)
 	r = sd_bus_message_append(reply, "as", 1, stock ? stock : "");
 	if (r < 0)
 		return r;
+	r = append_flags(reply, field);
+	if (r < 0)
+		return r;
 	return sd_bus_message_close_container(reply);
 }
 
@@ -229,7 +258,7 @@ static int method_list_fields(sd_bus_message *call, void *userdata, sd_bus_error
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_open_container(reply, 'a', "(usssasas)");
+	r = sd_bus_message_open_container(reply, 'a', "(usssasasas)");
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < m->table.n; i++) {
@@ -342,7 +371,7 @@ static const sd_bus_vtable manager_vtable[] = {
 				method_get_vm, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetVMByPID", SD_BUS_ARGS("u", pid), SD_BUS_RESULT("o", path),
 				method_get_vm_by_pid, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("ListFields", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssasas)", fields),
+	SD_BUS_METHOD_WITH_ARGS("ListFields", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssasasas)", fields),
 				method_list_fields, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("ListPolicies", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sss)", policies),
 				method_list_policies, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -356,6 +385,7 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("KernelSupport", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("KernelLink", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("TSCKHz", "u", get_tsc_khz, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Libvirt", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("NVMs", "u", get_n_vms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,

@@ -59,6 +59,14 @@ void manager_update_status(const struct manager *m)
 			   kernel_support_to_string(m->support));
 }
 
+static void set_tsc_khz(struct manager *m, uint32_t tsc_khz)
+{
+	if (m->tsc_khz == tsc_khz)
+		return;
+	m->tsc_khz = tsc_khz;
+	manager_bus_changed(m, "TSCKHz");
+}
+
 static void set_support(struct manager *m, enum kernel_support support)
 {
 	if (m->support != support) {
@@ -278,6 +286,7 @@ static void drop_kernel(struct manager *m)
 
 	free(steal_ptr(m->fields));
 	m->table = (struct field_table) { 0 };
+	set_tsc_khz(m, 0);
 	/* Another kernel may count from 1 again. */
 	m->last_id = 0;
 }
@@ -342,6 +351,9 @@ static int read_kernel(struct manager *m)
 	set_support(m, !(info.features & NVMX_FEATURE_NESTED) ? KERNEL_NO_NESTED :
 		       !(info.features & NVMX_FEATURE_SHADOW_VMCS) ? KERNEL_NO_SHADOW_VMCS :
 		       KERNEL_AVAILABLE);
+	set_tsc_khz(m, info.tsc_khz);
+	if (m->support == KERNEL_AVAILABLE && !(info.features & NVMX_FEATURE_ALL_FIELDS))
+		log_warning("Only the kernel's own list can be shadowed, because kvm-intel could not ask the processor which VMCS fields it has: the kernel's log says why.");
 	return 0;
 }
 

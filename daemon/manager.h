@@ -49,6 +49,7 @@ struct manager {
 	int link_error;			/* the last reason not to be open, said once */
 
 	enum kernel_support support;
+	uint32_t tsc_khz;		/* 0: no kernel */
 	struct nvmx_field *fields;
 	struct field_table table;	/* of fields; assignments borrow it */
 

@@ -109,9 +109,11 @@ const char *vm_shadowing(const struct vm *vm)
 
 	if (vm->manager->support != KERNEL_AVAILABLE)
 		return "inert-kernel";
-	if (vm_get_info(vm, &info) >= 0 && (info.state & NVMX_VM_STATE_EVMCS))
+	if (vm_get_info(vm, &info) < 0)
+		return "active";
+	if (info.state & NVMX_VM_STATE_EVMCS)
 		return "inert-evmcs";
-	return "active";
+	return info.state & NVMX_VM_STATE_WINDOW ? "profiling" : "active";
 }
 
 /* ---- SetPolicy, Reset ---- */
@@ -260,6 +262,13 @@ static int append_totals(sd_bus_message *reply, const struct nvmx_counters *c)
 		{ "fields_to_shadow", c->fields_to_shadow },
 		{ "rare_syncs", c->rare_syncs },
 		{ "policy_switches", c->policy_switches },
+		{ "slow_path_entries", c->slow_path_entries },
+		{ "to_vmcs12_timed", c->to_vmcs12_timed },
+		{ "to_vmcs12_cycles", c->to_vmcs12_cycles },
+		{ "to_shadow_timed", c->to_shadow_timed },
+		{ "to_shadow_cycles", c->to_shadow_cycles },
+		{ "slow_path_timed", c->slow_path_timed },
+		{ "slow_path_cycles", c->slow_path_cycles },
 	};
 	int r;
 

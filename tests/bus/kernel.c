@@ -6,16 +6,17 @@
 #include "tests/bus/kernel.h"
 #include "policy/policy.h"
 
-/* encoding name width kind stock-class allowed-classes */
+/* encoding name width kind stock-class allowed-classes flags */
 static int parse_field(const char *line, struct nvmx_field *ret)
 {
 	static const char *const widths[] = { "16", "64", "32", "natural" };
 	static const char *const kinds[] = { "control", "exit-information", "guest-state", "host-state" };
-	char name[NVMX_FIELD_NAME_LEN], width[16], kind[24], stock[16], allowed[64];
+	char name[NVMX_FIELD_NAME_LEN], width[16], kind[24], stock[16], allowed[64], flags[32];
 	struct nvmx_field f = { 0 };
 	char *state, *word;
 
-	if (sscanf(line, "%x %39s %15s %23s %15s %63s", &f.encoding, name, width, kind, stock, allowed) != 6)
+	if (sscanf(line, "%x %39s %15s %23s %15s %63s %31s", &f.encoding, name, width, kind, stock,
+		   allowed, flags) != 7)
 		return -1;
 	strcpy(f.name, name);
 
@@ -32,6 +33,13 @@ static int parse_field(const char *line, struct nvmx_field *ret)
 		if (class_from_string(word) < 0)
 			return -1;
 		f.allowed_classes |= 1 << class_from_string(word);
+	}
+	for (word = strtok_r(flags, ",", &state); word; word = strtok_r(NULL, ",", &state)) {
+		if (streq(word, "-"))
+			continue;
+		if (field_flag_from_string(word) < 0)
+			return -1;
+		f.flags |= 1U << field_flag_from_string(word);
 	}
 
 	*ret = f;
@@ -62,6 +70,17 @@ int kernel_read_fields(struct kernel *k, const char *path)
 	}
 
 	return 0;
+}
+
+void kernel_keep_own_list(struct kernel *k)
+{
+	k->features &= ~NVMX_FEATURE_ALL_FIELDS;
+	for (size_t i = 0; i < k->n_fields; i++) {
+		if (k->fields[i].stock_class != NVMX_CLASS_INTERCEPT)
+			continue;
+		k->fields[i].allowed_classes = 1 << NVMX_CLASS_INTERCEPT;
+		k->fields[i].flags |= NVMX_FIELD_ABSENT;
+	}
 }
 
 int kernel_find_field(const struct kernel *k, const char *name)
@@ -114,6 +133,8 @@ static int get_info(struct kernel *k, struct nvmx_info *arg)
 	arg->abi_version = k->abi_version;
 	arg->nr_fields = k->n_fields;
 	arg->features = k->features;
+	arg->tsc_khz = k->tsc_khz;
+	arg->sample_every = 64;
 	arg->nr_vms = 0;
 	for (size_t i = 0; i < k->n_vms; i++)
 		arg->nr_vms += k->vms[i]->alive;
@@ -205,7 +226,7 @@ static int set_policy(struct kernel *k, struct kernel_vm *vm, struct nvmx_policy
 	if (arg->vmwrite_any_field > NVMX_VMWRITE_ANY_HIDE || arg->nr > NVMX_MAX_ENTRIES ||
 	    !memchr(arg->label, 0, sizeof(arg->label)))
 		return -EINVAL;
-	if (k->features != (NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS))
+	if (~k->features & (NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS))
 		return -EOPNOTSUPP;
 
 	for (uint32_t i = 0; i < arg->nr; i++) {
@@ -231,7 +252,7 @@ static void add_totals(struct nvmx_counters *sum, const struct nvmx_counters *c)
 	__u64 *to = &sum->nested_entries;
 	const __u64 *from = &c->nested_entries;
 
-	for (size_t i = 0; i <= (size_t)(&sum->policy_switches - to); i++)
+	for (size_t i = 0; i <= (size_t)(&sum->slow_path_cycles - to); i++)
 		to[i] += from[i];
 }
 

@@ -37,6 +37,7 @@ struct kernel_vm {
 struct kernel {
 	uint64_t features;
 	uint32_t abi_version;
+	uint32_t tsc_khz;
 	struct nvmx_field fields[KERNEL_FIELDS_MAX];
 	size_t n_fields;
 	struct kernel_vm *vms[KERNEL_VMS_MAX];	/* id - 1; gone ones stay */
@@ -46,6 +47,8 @@ struct kernel {
 
 /* Reads a table such as fields.txt; 0, or -1 having said why. */
 int kernel_read_fields(struct kernel *k, const char *path);
+/* As a kernel that could not ask the processor what it has. */
+void kernel_keep_own_list(struct kernel *k);
 int kernel_find_field(const struct kernel *k, const char *name);
 
 /* NULL: no such VM, or gone. */

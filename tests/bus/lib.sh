@@ -121,7 +121,7 @@ stop_polkit() {
 	soon lacks_name org.freedesktop.PolicyKit1
 }
 
-# start_kernel [no-nested|no-shadow-vmcs]
+# start_kernel [no-nested|no-shadow-vmcs|own-list|abi-2]
 start_kernel() {
 	"$T/bin/loopback-kernel" "$SOURCE/tests/bus/fields.txt" "$T/kernel/nvmx" "$@" 2>"$T/kernel.log" &
 	kernel_pid=$!

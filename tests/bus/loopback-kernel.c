@@ -2,7 +2,7 @@
 /*
  * The process behind nvmxd's loopback link:
  *
- *	loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|abi-2]
+ *	loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2]
  *		is the kernel until told "unload", or killed
  *	loopback-kernel --tell SOCKET WORD...
  *		tells it what happens, and prints what it answers
@@ -10,6 +10,7 @@
  * Words (ID: a VM; NAME of COUNTER: a member of struct nvmx_counters):
  *	create PID VCPUS [START_TIME]	a VM of that process; answers the id
  *	vmxon ID, evmcs ID, gone ID
+ *	window ID, window-end ID	a profiling window of another program
  *	exits ID VCPU FIELD READS WRITES	FIELD "other": no field of vmcs12
  *	count ID VCPU COUNTER N
  *	policy ID			answers generation, label, flag, and classes
@@ -43,8 +44,10 @@ struct connection {
 };
 
 static struct kernel kernel = {
-	.features = NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS,
+	.features = NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS | NVMX_FEATURE_ALL_FIELDS |
+		    NVMX_FEATURE_WINDOW,
 	.abi_version = NVMX_ABI_VERSION,
+	.tsc_khz = 2000000,
 };
 static struct connection connections[CONNECTIONS_MAX];
 static size_t n_connections;
@@ -143,6 +146,13 @@ static void count(FILE *out, struct kernel_vm *vm, unsigned int vcpu, const char
 		{ "fields_to_shadow", &c->fields_to_shadow },
 		{ "rare_syncs", &c->rare_syncs },
 		{ "policy_switches", &c->policy_switches },
+		{ "slow_path_entries", &c->slow_path_entries },
+		{ "to_vmcs12_timed", &c->to_vmcs12_timed },
+		{ "to_vmcs12_cycles", &c->to_vmcs12_cycles },
+		{ "to_shadow_timed", &c->to_shadow_timed },
+		{ "to_shadow_cycles", &c->to_shadow_cycles },
+		{ "slow_path_timed", &c->slow_path_timed },
+		{ "slow_path_cycles", &c->slow_path_cycles },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
@@ -188,6 +198,10 @@ static void told_of_vm(FILE *out, char **words, int n)
 		send_vm_record(NVMX_EVENT_VM_VMXON, vm);
 	} else if (streq(words[0], "evmcs")) {
 		vm->info.state |= NVMX_VM_STATE_EVMCS;
+	} else if (streq(words[0], "window")) {
+		vm->info.state |= NVMX_VM_STATE_WINDOW;
+	} else if (streq(words[0], "window-end")) {
+		vm->info.state &= ~NVMX_VM_STATE_WINDOW;
 	} else if (streq(words[0], "gone")) {
 		gone(vm);
 	} else if (streq(words[0], "policy")) {
@@ -410,7 +424,7 @@ int main(int argc, char *argv[])
 	if (argc >= 4 && streq(argv[1], "--tell"))
 		return tell_kernel(argv[2], argv + 3, argc - 3);
 	if (argc < 3) {
-		fprintf(stderr, "usage: loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|abi-2]\n"
+		fprintf(stderr, "usage: loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2]\n"
 			"       loopback-kernel --tell SOCKET WORD...\n");
 		return 2;
 	}
@@ -423,5 +437,7 @@ int main(int argc, char *argv[])
 		kernel.abi_version = 2;
 	if (kernel_read_fields(&kernel, argv[1]) < 0)
 		return EXIT_FAILURE;
+	if (argc > 3 && streq(argv[3], "own-list"))
+		kernel_keep_own_list(&kernel);
 	return run(argv[2]);
 }
