@@ -111,10 +111,8 @@ static int check_support(struct client *c, const char *support, enum need need)
 	return STATUS_NO_KERNEL;
 }
 
-int client_connect(struct client *c, enum need need)
+static int connect_bus(struct client *c, sd_bus_error *error, char **ret_support)
 {
-	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_free_ char *support = NULL;
 	int r;
 
 	if (c->args->host)
@@ -124,10 +122,26 @@ int client_connect(struct client *c, enum need need)
 	else
 		r = sd_bus_open_system(&c->bus);
 	if (r < 0)
-		return fail_unavailable(c, strerror(-r));
+		return r;
+	return sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+					  "KernelSupport", error, ret_support);
+}
 
-	r = sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
-				       "KernelSupport", &error, &support);
+bool client_connect_quietly(struct client *c)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *support = NULL;
+
+	return connect_bus(c, &error, &support) >= 0 && streq(support, "available");
+}
+
+int client_connect(struct client *c, enum need need)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *support = NULL;
+	int r;
+
+	r = connect_bus(c, &error, &support);
 	if (r < 0 && (is_unavailable(&error) || !sd_bus_error_is_set(&error) ||
 		      r == -ECONNRESET || r == -ENOTCONN))
 		return fail_unavailable(c, isempty(error.message) ? strerror(-r) : error.message);

@@ -82,6 +82,8 @@ enum need {
 };
 
 int client_connect(struct client *c, enum need need);
+/* Says nothing; true if nvmxd answers and its kernel can shadow. */
+bool client_connect_quietly(struct client *c);
 
 /* STATUS_* of an error that the bus gave. */
 int client_error_status(const sd_bus_error *error);
@@ -114,6 +116,8 @@ struct json_object *vm_from_properties(struct json_object *properties);
 
 /* ListFields as an array of objects. */
 int vm_list_fields(struct client *c, struct json_object **ret);
+/* That array as the kernel's table again, as much of it as checks need; -ENOMEM. */
+int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n);
 
 /* ---- render.c ---- */
 
@@ -132,6 +136,11 @@ void render_vm(FILE *f, struct json_object *vm);
 void render_statistics(FILE *f, struct json_object *statistics, bool headings);
 /* An array of objects, by the sum of vmread and vmwrite, which is added as exits. */
 void render_sort_by_exits(struct json_object *fields);
+/*
+ * Adds averages to statistics: of what was timed at all, cycles, and microseconds
+ * if the frequency is known.
+ */
+void render_add_averages(struct json_object *statistics, uint32_t tsc_khz);
 /* Control characters become '?': names are other people's. */
 char *render_safe(const char *s);
 

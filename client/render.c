@@ -23,7 +23,18 @@ static const struct {
 	{ "fields_to_vmcs12",		"fields copied to vmcs12" },
 	{ "fields_to_shadow",		"fields copied to the shadow VMCS" },
 	{ "rare_syncs",			"lazily fetched guest state" },
+	{ "slow_path_entries",		"entries for which all of vmcs02 was written" },
 	{ "policy_switches",		"policy switches of vCPUs" },
+};
+
+/* Of each the totals have KEY_timed and KEY_cycles; people want the average. */
+static const struct {
+	const char *key;
+	const char *title;
+} costs[] = {
+	{ "to_vmcs12",	"a copy to vmcs12" },
+	{ "to_shadow",	"a copy to the shadow VMCS" },
+	{ "slow_path",	"what the slow path adds to an entry" },
 };
 
 static const struct column field_columns[] = {
@@ -159,6 +170,8 @@ static const char *shadowing_text(const char *shadowing)
 		return "inert-evmcs (L1 uses an enlightened VMCS: the policy does nothing)";
 	if (streq(shadowing, "inert-kernel"))
 		return "inert-kernel (VMCS shadowing is off: the policy does nothing)";
+	if (streq(shadowing, "profiling"))
+		return "profiling (a profiling window is open: every field is intercepted until it ends)";
 	return shadowing;
 }
 
@@ -209,8 +222,68 @@ void render_sort_by_exits(struct json_object *fields)
 	json_object_array_sort(fields, compare_exits);
 }
 
-static bool is_ordered(const char *key)
+static uint64_t get_cost(struct json_object *totals, const char *cost, const char *what)
 {
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_%s", cost, what);
+	return get_uint64(totals, key);
+}
+
+void render_add_averages(struct json_object *statistics, uint32_t tsc_khz)
+{
+	struct json_object *averages = json_object_new_object(), *totals = NULL;
+
+	json_object_object_get_ex(statistics, "totals", &totals);
+	for (size_t i = 0; i < ARRAY_SIZE(costs); i++) {
+		uint64_t timed = get_cost(totals, costs[i].key, "timed");
+		double cycles = get_cost(totals, costs[i].key, "cycles");
+		struct json_object *average;
+		char text[32];
+
+		if (timed == 0)
+			continue;
+		cycles /= timed;
+		average = json_object_new_object();
+		json_object_object_add(average, "cycles", json_object_new_uint64(cycles + 0.5));
+		if (tsc_khz > 0) {
+			/* Its own text: a double has digits that mean nothing. */
+			snprintf(text, sizeof(text), "%.3f", cycles * 1000 / tsc_khz);
+			json_object_object_add(average, "microseconds",
+				json_object_new_double_s(cycles * 1000 / tsc_khz, text));
+		}
+		json_object_object_add(averages, costs[i].key, average);
+	}
+	json_object_object_add(statistics, "averages", averages);
+}
+
+static void put_averages(FILE *f, struct json_object *averages)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(costs); i++) {
+		struct json_object *average;
+		char key[32];
+
+		if (!json_object_object_get_ex(averages, costs[i].key, &average))
+			continue;
+		snprintf(key, sizeof(key), "%s_average", costs[i].key);
+		fprintf(f, "%14" PRIu64 "  %-24sTSC cycles of %s", get_uint64(average, "cycles"), key,
+			costs[i].title);
+		if (json_object_object_get_ex(average, "microseconds", NULL))
+			fprintf(f, " (%s microseconds)", get_string(average, "microseconds"));
+		fputc('\n', f);
+	}
+}
+
+/* Shown as a line of its own, or as part of an average. */
+static bool is_known(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(costs); i++) {
+		size_t n = strlen(costs[i].key);
+
+		if (strncmp(key, costs[i].key, n) == 0 &&
+		    (streq(key + n, "_timed") || streq(key + n, "_cycles")))
+			return true;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
 		if (streq(totals_order[i].key, key))
 			return true;
@@ -219,18 +292,20 @@ static bool is_ordered(const char *key)
 
 void render_statistics(FILE *f, struct json_object *statistics, bool headings)
 {
-	struct json_object *totals = NULL, *fields = NULL;
+	struct json_object *totals = NULL, *averages = NULL, *fields = NULL;
 
 	json_object_object_get_ex(statistics, "totals", &totals);
+	json_object_object_get_ex(statistics, "averages", &averages);
 	json_object_object_get_ex(statistics, "fields", &fields);
 
 	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
 		fprintf(f, "%14" PRIu64 "  %-24s%s\n", get_uint64(totals, totals_order[i].key),
 			totals_order[i].key, totals_order[i].title);
+	put_averages(f, averages);
 	json_object_object_foreach(totals, key, value) {
 		_cleanup_free_ char *safe = render_safe(key);
 
-		if (!is_ordered(key))
+		if (!is_known(key))
 			fprintf(f, "%14" PRIu64 "  %s\n", json_object_get_uint64(value),
 				safe ?: "");
 	}

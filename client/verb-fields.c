@@ -13,7 +13,8 @@ static const char *encoding_text(struct json_object *value)
 	return text;
 }
 
-static const char *allowed_text(struct json_object *value)
+/* "-" is for an empty one; the table does that. */
+static const char *words_text(struct json_object *value)
 {
 	static char text[64];
 	size_t n = 0;
@@ -32,7 +33,8 @@ static const struct column columns[] = {
 	{ "width",	"WIDTH",	false, NULL },
 	{ "kind",	"KIND",		false, NULL },
 	{ "stock",	"STOCK",	false, NULL },
-	{ "allowed",	"ALLOWED",	false, allowed_text },
+	{ "allowed",	"ALLOWED",	false, words_text },
+	{ "flags",	"FLAGS",	false, words_text },
 	{ "class",	"CLASS",	false, NULL },
 };
 

@@ -88,18 +88,45 @@ static int policy_show(struct client *c)
 	return STATUS_DONE;
 }
 
-static int policy_check(struct client *c)
+/* The kernel's fields, if there is an nvmxd to ask; else *ret_n is 0. */
+static int ask_for_fields(struct client *c, struct nvmx_field **ret, size_t *ret_n)
 {
-	int status = STATUS_DONE;
+	_cleanup_json_ struct json_object *list = NULL;
+	int r;
+
+	*ret_n = 0;
+	if (!client_connect_quietly(c))
+		return STATUS_DONE;
+	r = vm_list_fields(c, &list);
+	if (r == STATUS_DONE && vm_field_table(list, ret, ret_n) < 0) {
+		fprintf(stderr, "nvmxctl: Out of memory.\n");
+		r = STATUS_FAILED;
+	}
+	return r;
+}
+
+static int check_files(struct client *c)
+{
+	_cleanup_free_ struct nvmx_field *fields = NULL;
+	struct field_table table;
+	int status;
+
+	status = ask_for_fields(c, &fields, &table.n);
+	if (status != STATUS_DONE)
+		return status;
+	table.fields = fields;
 
 	for (int i = 1; i < c->args->n_parameters; i++) {
 		_cleanup_policy_ struct policy *p = NULL;
 		_cleanup_free_ char *sentence = NULL;
 
-		if (policy_read(c->args->parameters[i], &p, &sentence) >= 0) {
+		if (policy_read(c->args->parameters[i], &p, &sentence) >= 0 &&
+		    (table.n == 0 || policy_check(p, &table, &sentence) >= 0)) {
 			if (!c->args->quiet)
-				fprintf(pager_out(c), "%s: policy %s, as far as can be told "
-					"without a kernel.\n", c->args->parameters[i], p->name);
+				fprintf(pager_out(c), "%s: policy %s, %s.\n",
+					c->args->parameters[i], p->name, table.n == 0 ?
+					"as far as can be told without a kernel" :
+					"with fields and classes that this kernel has");
 			continue;
 		}
 		fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
@@ -118,7 +145,7 @@ int verb_policy(struct client *c)
 	if (streq(what, "show") && n == 1)
 		return policy_show(c);
 	if (streq(what, "check") && n >= 1)
-		return policy_check(c);
+		return check_files(c);
 	fprintf(stderr, "nvmxctl: It is \"nvmxctl policy list\", \"nvmxctl policy show NAME\" or "
 		"\"nvmxctl policy check FILE...\".\n");
 	return STATUS_USAGE;

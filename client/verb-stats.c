@@ -26,6 +26,18 @@ static int read_fields(sd_bus_message *m, struct json_object *fields)
 	return 0;
 }
 
+/* 0, as without a kernel: an nvmxd that does not know. */
+static uint32_t get_tsc_khz(struct client *c)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	uint32_t khz;
+	int r;
+
+	r = sd_bus_get_property_trivial(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+					"TSCKHz", &error, 'u', &khz);
+	return r < 0 ? 0 : khz;
+}
+
 static int get_statistics(struct client *c, const char *path, struct json_object **ret)
 {
 	_cleanup_json_ struct json_object *statistics = json_object_new_object();
@@ -44,6 +56,7 @@ static int get_statistics(struct client *c, const char *path, struct json_object
 	json_object_object_add(statistics, "vcpu", c->args->vcpu == NVMX_ALL_VCPUS ? NULL :
 			       json_object_new_int(c->args->vcpu));
 	json_object_object_add(statistics, "totals", totals);
+	render_add_averages(statistics, get_tsc_khz(c));
 	json_object_object_add(statistics, "fields", fields);
 	if (r >= 0)
 		r = read_fields(m, fields);

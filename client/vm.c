@@ -116,7 +116,7 @@ int vm_list(struct client *c, struct json_object **ret)
 int vm_list_fields(struct client *c, struct json_object **ret)
 {
 	static const char *const members[] = {
-		"encoding", "name", "width", "kind", "allowed", "stock",
+		"encoding", "name", "width", "kind", "allowed", "stock", "flags",
 	};
 	_cleanup_json_ struct json_object *rows = NULL, *fields = NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
@@ -146,4 +146,44 @@ int vm_list_fields(struct client *c, struct json_object **ret)
 	}
 	*ret = steal_ptr(fields);
 	return STATUS_DONE;
+}
+
+static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *word))
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < json_object_array_length(words); i++) {
+		int bit = bit_of(json_object_get_string(json_object_array_get_idx(words, i)) ?: "");
+
+		if (bit >= 0)
+			bits |= 1U << bit;
+	}
+	return bits;
+}
+
+int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n)
+{
+	size_t n = json_object_array_length(fields);
+	struct nvmx_field *table;
+
+	table = calloc(n + 1, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *encoding, *name, *allowed, *flags;
+
+		json_object_object_get_ex(field, "encoding", &encoding);
+		json_object_object_get_ex(field, "name", &name);
+		json_object_object_get_ex(field, "allowed", &allowed);
+		json_object_object_get_ex(field, "flags", &flags);
+		table[i].encoding = json_object_get_int64(encoding);
+		table[i].kind = table[i].encoding >> 10 & 3;
+		table[i].allowed_classes = bits_of(allowed, class_from_string);
+		table[i].flags = bits_of(flags, field_flag_from_string);
+		snprintf(table[i].name, sizeof(table[i].name), "%s", json_object_get_string(name) ?: "");
+	}
+	*ret = table;
+	*ret_n = n;
+	return 0;
 }

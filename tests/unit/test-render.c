@@ -173,6 +173,99 @@ static void test_statistics(void **state)
 	free(o.text);
 }
 
+static struct json_object *with_averages(uint32_t tsc_khz)
+{
+	struct json_object *s = json(
+		"{\"totals\":{\"slow_path_entries\":65,\"to_vmcs12_timed\":3,\"to_vmcs12_cycles\":1001,"
+		"\"to_shadow_timed\":0,\"to_shadow_cycles\":0,\"slow_path_timed\":2,"
+		"\"slow_path_cycles\":9007199254740991,\"slow_path_other\":5},\"fields\":[]}");
+
+	render_add_averages(s, tsc_khz);
+	return s;
+}
+
+static void test_averages(void **state)
+{
+	_cleanup_json_ struct json_object *s = with_averages(2000000), *unknown = with_averages(0),
+		*slower = with_averages(1000), *none = json("{\"totals\":{}}");
+	struct json_object *averages;
+
+	json_object_object_get_ex(s, "averages", &averages);
+	assert_string_equal(json_object_to_json_string_ext(averages, JSON_C_TO_STRING_PLAIN),
+		"{\"to_vmcs12\":{\"cycles\":334,\"microseconds\":0.167},"
+		"\"slow_path\":{\"cycles\":4503599627370496,\"microseconds\":2251799813685.248}}");
+	json_object_object_get_ex(slower, "averages", &averages);
+	assert_non_null(strstr(json_object_to_json_string_ext(averages, JSON_C_TO_STRING_PLAIN),
+			       "\"to_vmcs12\":{\"cycles\":334,\"microseconds\":333.667}"));
+	json_object_object_get_ex(unknown, "averages", &averages);
+	assert_non_null(strstr(json_object_to_json_string_ext(averages, JSON_C_TO_STRING_PLAIN),
+			       "\"to_vmcs12\":{\"cycles\":334},"));
+	render_add_averages(none, 2000000);
+	json_object_object_get_ex(none, "averages", &averages);
+	assert_int_equal(json_object_object_length(averages), 0);
+}
+
+static void test_averages_as_text(void **state)
+{
+	_cleanup_json_ struct json_object *s = with_averages(2000000), *unknown = with_averages(0);
+	struct output o;
+
+	start(&o);
+	render_statistics(o.f, s, true);
+	fclose(o.f);
+	assert_non_null(strstr(o.text, "            65  slow_path_entries       entries for which"));
+	assert_non_null(strstr(o.text, "           334  to_vmcs12_average       "
+			       "TSC cycles of a copy to vmcs12 (0.167 microseconds)\n"));
+	assert_non_null(strstr(o.text, "4503599627370496  slow_path_average "));
+	assert_null(strstr(o.text, "to_shadow_average"));
+	assert_null(strstr(o.text, "_timed"));
+	assert_null(strstr(o.text, "_cycles"));
+	/* Only what averages are made of is left out. */
+	assert_non_null(strstr(o.text, "             5  slow_path_other\n"));
+	free(o.text);
+
+	start(&o);
+	render_statistics(o.f, unknown, true);
+	fclose(o.f);
+	assert_non_null(strstr(o.text, "TSC cycles of a copy to vmcs12\n"));
+	free(o.text);
+}
+
+static void test_field_table(void **state)
+{
+	_cleanup_json_ struct json_object *fields = json(
+		"[{\"encoding\":2066,\"name\":\"GUEST_PML_INDEX\",\"allowed\":[\"intercept\"],"
+		"\"flags\":[\"eager\",\"absent\",\"new\"]},"
+		"{\"encoding\":17410,\"name\":\"VM_EXIT_REASON\","
+		"\"allowed\":[\"intercept\",\"read-only\",\"read-write\"],\"flags\":[]}]");
+	_cleanup_free_ struct nvmx_field *table = NULL;
+	size_t n;
+
+	assert_int_equal(vm_field_table(fields, &table, &n), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(table[0].name, "GUEST_PML_INDEX");
+	assert_int_equal(table[0].flags, NVMX_FIELD_EAGER | NVMX_FIELD_ABSENT);
+	assert_int_equal(table[0].allowed_classes, 1);
+	assert_int_equal(table[0].kind, NVMX_KIND_GUEST_STATE);
+	assert_int_equal(table[1].encoding, 0x4402);
+	assert_int_equal(table[1].kind, NVMX_KIND_READ_ONLY_DATA);
+	assert_int_equal(table[1].allowed_classes, 7);
+	assert_int_equal(table[1].flags, 0);
+}
+
+static void test_shadowing(void **state)
+{
+	_cleanup_json_ struct json_object *vm = vm_from_properties(json("{\"Shadowing\":\"profiling\"}"));
+	struct output o;
+
+	start(&o);
+	render_vm(o.f, vm);
+	fclose(o.f);
+	assert_non_null(strstr(o.text, "         Shadowing: profiling (a profiling window is open: "
+			       "every field is intercepted until it ends)\n"));
+	free(o.text);
+}
+
 static void test_error_statuses(void **state)
 {
 	static const struct {
@@ -211,6 +304,10 @@ int main(void)
 		cmocka_unit_test(test_vm_json),
 		cmocka_unit_test(test_vm_least),
 		cmocka_unit_test(test_statistics),
+		cmocka_unit_test(test_averages),
+		cmocka_unit_test(test_averages_as_text),
+		cmocka_unit_test(test_field_table),
+		cmocka_unit_test(test_shadowing),
 		cmocka_unit_test(test_error_statuses),
 	};
 
