@@ -18,6 +18,7 @@
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/spinlock.h>
+#include <linux/tracepoint-defs.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -91,14 +92,16 @@ struct nvmx_policy_obj {
 	/* A shadowed field is NVMX_FIELD_LAZY: L2's exits fetch such fields at once. */
 	bool lazy;
 	/*
-	 * The read-write fields, those last of which a change has to mark vmcs12
-	 * dirty (NVMX_FIELD_SLOW); then the read-only.  Each list by width, as
-	 * the encoding sorts them, so that a copy need not look at it.
+	 * The read-write fields; those of them of which a change has to mark
+	 * vmcs12 dirty (NVMX_FIELD_SLOW) are in a list of their own; and all
+	 * shadowed fields.  Each list by width, as the encoding sorts them, so
+	 * that a copy need not look at it.
 	 */
+	u8 nr_read_write;
 	struct nvmx_list {
 		u8 nr[NVMX_NR_WIDTHS];
 		u8 total;
-	} rw, rw_slow, ro;
+	} rw, rw_slow, all;
 	struct nvmx_shadowed {
 		u16 encoding;
 		u16 offset;
@@ -208,6 +211,18 @@ struct nvmx_field_count {
 };
 
 /*
+ * A vCPU counts by a field's place in vmcs12, which the handler of the exit has at
+ * hand; a high half has one of its own.  The last slot is of what vmcs12 lacks.
+ */
+#define NVMX_NO_FIELD_SLOT	(sizeof(struct vmcs12) / sizeof(u16))
+#define NVMX_NR_SLOTS		(NVMX_NO_FIELD_SLOT + 1)
+
+static inline unsigned int nvmx_count_slot(short offset)
+{
+	return offset < 0 ? NVMX_NO_FIELD_SLOT : offset / sizeof(u16);
+}
+
+/*
  * Fills @counters' totals and @counts[nvmx_nr_fields + 1] (the last one is of
  * fields that vmcs12 lacks).  -ENODEV, -ENOENT.
  */
@@ -274,12 +289,12 @@ static inline bool nvmx_shadows_lazy(struct vcpu_vmx *vmx)
 /* Without such fields the shadow VMCS need not even be loaded for a copy. */
 static inline bool nvmx_shadows_read_write(struct vcpu_vmx *vmx)
 {
-	return vmx->nvmx.policy->rw.total + vmx->nvmx.policy->rw_slow.total;
+	return vmx->nvmx.policy->nr_read_write;
 }
 
 static inline bool nvmx_shadows_any(struct vcpu_vmx *vmx)
 {
-	return nvmx_shadows_read_write(vmx) || vmx->nvmx.policy->ro.total;
+	return vmx->nvmx.policy->all.total;
 }
 
 /* The shadow VMCS is loaded. */
@@ -295,16 +310,43 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu);
  */
 static inline void nvmx_prepare_switch_to_guest(struct kvm_vcpu *vcpu)
 {
-	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(vmx->nvmx.policy != READ_ONCE(vm->in_force)) &&
+	if (unlikely(vmx->nvmx.policy != READ_ONCE(vmx->nvmx.vm->in_force)) &&
 	    vmx->loaded_vmcs == &vmx->vmcs01)
 		nvmx_switch_policy(vcpu);
 }
 
-void nvmx_count_vmread(struct kvm_vcpu *vcpu, unsigned long field);
-void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field);
+DECLARE_TRACEPOINT(nvmx_vmread_exit);
+DECLARE_TRACEPOINT(nvmx_vmwrite_exit);
+void nvmx_trace_vmread(struct kvm_vcpu *vcpu, unsigned long field);
+void nvmx_trace_vmwrite(struct kvm_vcpu *vcpu, unsigned long field);
+
+/*
+ * An access by L1 to its current VMCS exited; @offset as the handler found it.
+ * L2's accesses, with VMCS shadowing that L1 does itself, are not L1's.
+ */
+static inline void nvmx_count_vmread(struct kvm_vcpu *vcpu, unsigned long field, short offset)
+{
+	if (is_guest_mode(vcpu))
+		return;
+
+	vcpu->stat.nested_vmread_exits++;
+	to_vmx(vcpu)->nvmx.counts[nvmx_count_slot(offset)].vmread++;
+	if (tracepoint_enabled(nvmx_vmread_exit))
+		nvmx_trace_vmread(vcpu, field);
+}
+
+static inline void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field, short offset)
+{
+	if (is_guest_mode(vcpu))
+		return;
+
+	vcpu->stat.nested_vmwrite_exits++;
+	to_vmx(vcpu)->nvmx.counts[nvmx_count_slot(offset)].vmwrite++;
+	if (tracepoint_enabled(nvmx_vmwrite_exit))
+		nvmx_trace_vmwrite(vcpu, field);
+}
 
 /* Does L1 read the field without an exit, so that a VMWRITE has to be propagated? */
 static inline bool nvmx_is_shadowed(struct vcpu_vmx *vmx, unsigned long field)

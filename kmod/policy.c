@@ -82,47 +82,36 @@ static void nvmx_fill_bitmaps(struct nvmx_policy_obj *policy, const struct nvmx_
 	}
 }
 
-/*
- * The fields of @class whose flags under @mask are @flags go to @next, in the
- * order of nvmx_fields[], which is by encoding.
- */
-static struct nvmx_shadowed *nvmx_fill_list(struct nvmx_list *list, struct nvmx_shadowed *next,
-					    const struct nvmx_classes *classes, u8 class,
-					    u8 mask, u8 flags)
+static void nvmx_list_add(struct nvmx_list *list, struct nvmx_shadowed **next,
+			  const struct nvmx_field_desc *field)
 {
-	unsigned int i;
-
-	for (i = 0; i < nvmx_nr_fields; i++) {
-		const struct nvmx_field_desc *field = &nvmx_fields[i];
-
-		if (classes->class[i] != class || (field->flags & mask) != flags)
-			continue;
-
-		next->encoding = field->encoding;
-		next->offset = field->offset;
-		next++;
-		list->nr[vmcs_field_width(field->encoding)]++;
-		list->total++;
-	}
-
-	return next;
+	(*next)->encoding = field->encoding;
+	(*next)->offset = field->offset;
+	(*next)++;
+	list->nr[vmcs_field_width(field->encoding)]++;
+	list->total++;
 }
 
+/* nvmx_fields[] is sorted by encoding, and so are the lists. */
 static void nvmx_fill_lists(struct nvmx_policy_obj *policy, const struct nvmx_classes *classes)
 {
 	struct nvmx_shadowed *next = policy->shadowed;
-	unsigned int i;
+	unsigned int i, slow;
 
-	next = nvmx_fill_list(&policy->rw, next, classes, NVMX_CLASS_READ_WRITE,
-			      NVMX_FIELD_SLOW, 0);
-	next = nvmx_fill_list(&policy->rw_slow, next, classes, NVMX_CLASS_READ_WRITE,
-			      NVMX_FIELD_SLOW, NVMX_FIELD_SLOW);
-	nvmx_fill_list(&policy->ro, next, classes, NVMX_CLASS_READ_ONLY, 0, 0);
+	for (slow = 0; slow < 2; slow++)
+		for (i = 0; i < nvmx_nr_fields; i++)
+			if (classes->class[i] == NVMX_CLASS_READ_WRITE &&
+			    slow == !!(nvmx_fields[i].flags & NVMX_FIELD_SLOW))
+				nvmx_list_add(slow ? &policy->rw_slow : &policy->rw, &next,
+					      &nvmx_fields[i]);
+	policy->nr_read_write = policy->rw.total + policy->rw_slow.total;
 
-	for (i = 0; i < nvmx_nr_fields; i++)
-		if (classes->class[i] != NVMX_CLASS_INTERCEPT &&
-		    nvmx_fields[i].flags & NVMX_FIELD_LAZY)
-			policy->lazy = true;
+	for (i = 0; i < nvmx_nr_fields; i++) {
+		if (classes->class[i] == NVMX_CLASS_INTERCEPT)
+			continue;
+		nvmx_list_add(&policy->all, &next, &nvmx_fields[i]);
+		policy->lazy |= nvmx_fields[i].flags & NVMX_FIELD_LAZY;
+	}
 }
 
 static bool nvmx_needs_strict(const struct nvmx_classes *classes)
@@ -151,7 +140,7 @@ struct nvmx_policy_obj *nvmx_policy_create(const struct nvmx_classes *classes)
 {
 	struct nvmx_policy_obj *policy;
 
-	policy = kzalloc(struct_size(policy, shadowed, nvmx_nr_fields), GFP_KERNEL_ACCOUNT);
+	policy = kzalloc(struct_size(policy, shadowed, 2 * nvmx_nr_fields), GFP_KERNEL_ACCOUNT);
 	if (!policy)
 		return NULL;
 

@@ -9,35 +9,42 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* The encoding of the whole field at @index, which may be that of no field. */
-static u32 nvmx_full_encoding(unsigned int index)
+/* The encoding of the whole field that @field, perhaps its high half, belongs to. */
+static u32 nvmx_full_encoding(unsigned long field)
 {
+	unsigned int index = nvmx_field_index(field);
+
 	return index < nvmx_nr_fields ? nvmx_fields[index].encoding : NVMX_NO_FIELD;
 }
 
-void nvmx_count_vmread(struct kvm_vcpu *vcpu, unsigned long field)
+void nvmx_trace_vmread(struct kvm_vcpu *vcpu, unsigned long field)
 {
-	unsigned int index = nvmx_field_index(field);
-
-	/* L2's accesses, with VMCS shadowing that L1 does itself, are not L1's. */
-	if (is_guest_mode(vcpu))
-		return;
-
-	vcpu->stat.nested_vmread_exits++;
-	to_vmx(vcpu)->nvmx.counts[index].vmread++;
-	trace_nvmx_vmread_exit(vcpu, field, nvmx_full_encoding(index));
+	trace_nvmx_vmread_exit(vcpu, field, nvmx_full_encoding(field));
 }
 
-void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field)
+void nvmx_trace_vmwrite(struct kvm_vcpu *vcpu, unsigned long field)
 {
-	unsigned int index = nvmx_field_index(field);
+	trace_nvmx_vmwrite_exit(vcpu, field, nvmx_full_encoding(field));
+}
 
-	if (is_guest_mode(vcpu))
-		return;
+static void nvmx_add_count(struct nvmx_field_count *sum, const struct nvmx_field_count *count)
+{
+	sum->vmread += READ_ONCE(count->vmread);
+	sum->vmwrite += READ_ONCE(count->vmwrite);
+}
 
-	vcpu->stat.nested_vmwrite_exits++;
-	to_vmx(vcpu)->nvmx.counts[index].vmwrite++;
-	trace_nvmx_vmwrite_exit(vcpu, field, nvmx_full_encoding(index));
+static void nvmx_add_counts(struct nvmx_field_count *sums, const struct nvmx_field_count *slots)
+{
+	unsigned int i;
+
+	for (i = 0; i < nvmx_nr_fields; i++) {
+		unsigned int slot = nvmx_count_slot(nvmx_fields[i].offset);
+
+		nvmx_add_count(&sums[i], &slots[slot]);
+		if (nvmx_is_u64_field(nvmx_fields[i].encoding))
+			nvmx_add_count(&sums[i], &slots[slot + sizeof(u32) / sizeof(u16)]);
+	}
+	nvmx_add_count(&sums[nvmx_nr_fields], &slots[NVMX_NO_FIELD_SLOT]);
 }
 
 static void nvmx_add_cost(const struct nvmx_cost *cost, u64 *timed, u64 *cycles)
@@ -51,9 +58,8 @@ static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
 {
 	const struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
 	/* Pairs with nvmx_vmxon(). */
-	const struct nvmx_field_count *own = smp_load_acquire(&nvmx->counts);
+	const struct nvmx_field_count *slots = smp_load_acquire(&nvmx->counts);
 	const struct kvm_vcpu_stat *stat = &vcpu->stat;
-	unsigned int i;
 
 	sum->nested_entries += READ_ONCE(stat->nested_run);
 	sum->nested_exits_reflected += READ_ONCE(stat->nested_exits_reflected);
@@ -71,10 +77,8 @@ static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
 	nvmx_add_cost(&nvmx->to_shadow, &sum->to_shadow_timed, &sum->to_shadow_cycles);
 	nvmx_add_cost(&nvmx->slow_path, &sum->slow_path_timed, &sum->slow_path_cycles);
 
-	for (i = 0; own && i <= nvmx_nr_fields; i++) {
-		counts[i].vmread += READ_ONCE(own[i].vmread);
-		counts[i].vmwrite += READ_ONCE(own[i].vmwrite);
-	}
+	if (slots)
+		nvmx_add_counts(counts, slots);
 }
 
 int nvmx_vm_counters(struct nvmx_vm *vm, struct nvmx_counters *counters,

@@ -109,21 +109,19 @@ void nvmx_copy_shadow_to_vmcs12(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 			vmx->nested.dirty_vmcs12 = true;
 	}
 
-	vmx->nvmx.fields_to_vmcs12 += policy->rw.total + policy->rw_slow.total;
+	vmx->nvmx.fields_to_vmcs12 += policy->nr_read_write;
 	nvmx_cost_end(&vmx->nvmx.to_vmcs12, begin);
 }
 
 void nvmx_copy_vmcs12_to_shadow(struct vcpu_vmx *vmx, struct vmcs12 *vmcs12)
 {
 	const struct nvmx_policy_obj *policy = vmx->nvmx.policy;
-	const struct nvmx_shadowed *field = policy->shadowed;
+	const struct nvmx_shadowed *field = policy->shadowed + policy->nr_read_write;
 	u64 begin = nvmx_cost_begin(vmx->vcpu.stat.nested_shadow_syncs++);
 
-	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->rw, field, vmcs12);
-	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->rw_slow, field, vmcs12);
-	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->ro, field, vmcs12);
+	NVMX_COPY_LIST(nvmx_run_to_shadow, &policy->all, field, vmcs12);
 
-	vmx->nvmx.fields_to_shadow += policy->rw.total + policy->rw_slow.total + policy->ro.total;
+	vmx->nvmx.fields_to_shadow += policy->all.total;
 	nvmx_cost_end(&vmx->nvmx.to_shadow, begin);
 }
 
@@ -159,7 +157,6 @@ void nvmx_program(struct kvm_vcpu *vcpu)
  */
 void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 {
-	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct nvmx_policy_obj *old = vmx->nvmx.policy;
 
@@ -169,7 +166,7 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 		vmx->nested.need_vmcs12_to_shadow_sync = true;
 	}
 
-	vmx->nvmx.policy = nvmx_vm_policy_in_force(vm);
+	vmx->nvmx.policy = nvmx_vm_policy_in_force(vmx->nvmx.vm);
 	nvmx_program(vcpu);
 	vcpu->stat.nested_policy_switches++;
 	trace_nvmx_policy_switch(vcpu);

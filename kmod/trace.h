@@ -38,7 +38,7 @@ DECLARE_EVENT_CLASS(nvmx_access_exit,
 	),
 
 	TP_fast_assign(
-		__entry->vm = to_kvm_vmx(vcpu->kvm)->nvmx->id;
+		__entry->vm = to_vmx(vcpu)->nvmx.vm->id;
 		__entry->vcpu = vcpu->vcpu_id;
 		__entry->rip = kvm_rip_read(vcpu);
 		__entry->encoding = encoding;
@@ -76,10 +76,10 @@ TRACE_EVENT(nvmx_policy_switch,
 	TP_fast_assign(
 		const struct nvmx_policy_obj *policy = to_vmx(vcpu)->nvmx.policy;
 
-		__entry->vm = to_kvm_vmx(vcpu->kvm)->nvmx->id;
+		__entry->vm = to_vmx(vcpu)->nvmx.vm->id;
 		__entry->vcpu = vcpu->vcpu_id;
-		__entry->read_write = policy->rw.total + policy->rw_slow.total;
-		__entry->read_only = policy->ro.total;
+		__entry->read_write = policy->nr_read_write;
+		__entry->read_only = policy->all.total - policy->nr_read_write;
 		__entry->in_vmx_operation = to_vmx(vcpu)->nested.vmxon;
 	),
 

@@ -88,7 +88,10 @@ void nvmx_vm_put(struct nvmx_vm *vm)
 /* Before vmcs01 is first programmed. */
 void nvmx_vcpu_create(struct kvm_vcpu *vcpu)
 {
-	to_vmx(vcpu)->nvmx.policy = nvmx_vm_policy_in_force(to_kvm_vmx(vcpu->kvm)->nvmx);
+	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+
+	nvmx->vm = to_kvm_vmx(vcpu->kvm)->nvmx;
+	nvmx->policy = nvmx_vm_policy_in_force(nvmx->vm);
 }
 
 /* After vmcs01 is freed. */
@@ -106,14 +109,14 @@ void nvmx_vcpu_free(struct kvm_vcpu *vcpu)
  */
 int nvmx_vmxon(struct kvm_vcpu *vcpu)
 {
-	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+	struct nvmx_vm *vm = nvmx->vm;
 	bool first;
 
 	if (!nvmx->counts) {
 		struct nvmx_field_count *counts;
 
-		counts = kvcalloc(nvmx_nr_fields + 1, sizeof(*counts), GFP_KERNEL_ACCOUNT);
+		counts = kvcalloc(NVMX_NR_SLOTS, sizeof(*counts), GFP_KERNEL_ACCOUNT);
 		if (!counts)
 			return -ENOMEM;
 		/* Readers of counters may look at any time. */

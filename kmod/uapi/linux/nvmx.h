@@ -339,8 +339,8 @@ struct nvmx_window {
  * @encoding: the field; NVMX_NO_FIELD for all encodings that vmcs12 does not
  *	have together
  * @reserved: zero
- * @vmread_exits: VMREADs by L1 that exited to L0
- * @vmwrite_exits: VMWRITEs by L1 that exited to L0
+ * @vmread_exits: VMREADs of its current VMCS by L1 that exited to L0
+ * @vmwrite_exits: VMWRITEs to its current VMCS by L1 that exited to L0
  */
 struct nvmx_field_counters {
 	__u32 encoding;
