@@ -159,20 +159,21 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	struct nvmx_policy_obj *old = vmx->nvmx.policy;
+	bool in_use = enable_shadow_vmcs && vmx->nested.current_vmptr != INVALID_GPA;
 
-	if (enable_shadow_vmcs && vmx->nested.current_vmptr != INVALID_GPA) {
-		if (!vmx->nested.need_vmcs12_to_shadow_sync)
-			copy_shadow_to_vmcs12(vmx);
-		vmx->nested.need_vmcs12_to_shadow_sync = true;
-	}
+	if (in_use && !vmx->nested.need_vmcs12_to_shadow_sync)
+		copy_shadow_to_vmcs12(vmx);
 
 	vmx->nvmx.policy = nvmx_vm_policy_in_force(vmx->nvmx.vm);
 	nvmx_program(vcpu);
 	vcpu->stat.nested_policy_switches++;
 	trace_nvmx_policy_switch(vcpu);
 
-	if (nvmx_shadows_lazy(vmx) && vmx->nested.need_sync_vmcs02_to_vmcs12_rare)
-		copy_vmcs02_to_vmcs12_rare(vcpu, get_vmcs12(vcpu));
+	if (in_use) {
+		vmx->nested.need_vmcs12_to_shadow_sync = true;
+		if (nvmx_shadows_lazy(vmx))
+			copy_vmcs02_to_vmcs12_rare(vcpu, get_vmcs12(vcpu));
+	}
 
 	/* Only now does no VMCS point to its bitmaps. */
 	nvmx_policy_put(old);

@@ -131,6 +131,12 @@ int nvmx_vmxon(struct kvm_vcpu *vcpu)
 	if (first)
 		nvmx_event(NVMX_EVENT_VM_VMXON, vm);
 
+	/*
+	 * VMXOFF leaves this set, and L1's next access to such guest state would
+	 * be answered from a vmcs02 that nothing ran with.
+	 */
+	to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare = false;
+
 	nvmx_program(vcpu);
 	return 0;
 }
