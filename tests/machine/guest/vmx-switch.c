@@ -16,29 +16,13 @@
 #include <unistd.h>
 
 #include "dev.h"
+#include "rand.h"
 #include "tap.h"
 #include "vm.h"
 
 static struct policy policies[POLICY_NR];
 static const struct nvmx_field *shadowable[DEV_MAX_FIELDS];
 static unsigned int nr_shadowable;
-
-/* ---- random numbers ------------------------------------------------------ */
-
-static uint64_t random_state;
-
-static uint64_t random64(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dULL;
-}
-
-static unsigned int below(unsigned int n)
-{
-	return (random64() >> 33) % n;
-}
 
 /* ---- a thread that runs the vCPU ----------------------------------------- */
 
@@ -474,7 +458,7 @@ static void test_random(uint64_t seed, unsigned int longest)
 	struct vm vm;
 	int fd;
 
-	random_state = seed;
+	rand_state = seed;
 	new_vm_for_sequence(&vm, &fd);
 	make_sequence(&vm);
 	memcpy(expected, sequence, sizeof(sequence));
