@@ -7,7 +7,7 @@ TM		:= tests/machine
 BM		:= $(BUILD)/machine
 MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Ikmod/uapi
 
-.PHONY: machine-small machine-full machine-shell demo check check-run check-machine FORCE
+.PHONY: machine-small machine-selftests machine-full machine-shell demo check check-run check-machine FORCE
 
 # ---- kernels and boot ROM ------------------------------------------------------
 
@@ -40,12 +40,20 @@ $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 SCENARIOS	:= $(wildcard $(TM)/scenarios/*.sh)
 
 $(KERNELS:%=$(BM)/small/%/initrd): $(BM)/small/%/initrd: $(BM)/kernel/%/release $(KMOD_B)/%/kvm.ko \
-		$(KMOD_B)/%/kvm-intel.ko $(TM)/small/make-initrd $(TM)/small/init $(TM)/small/lib.sh \
-		$(SCENARIOS) $(GUEST_PROGRAMS)
+		$(KMOD_B)/%/kvm-intel.ko $(TM)/small/make-initrd $(TM)/small/init \
+		$(wildcard $(TM)/small/*.sh policy/*.json) $(SCENARIOS) $(GUEST_PROGRAMS)
 	@mkdir -p $(@D)
-	$(TM)/small/make-initrd $(BM)/kernel/$* $(KMOD_B)/$* $@ $(SCENARIOS) $(GUEST_PROGRAMS)
+	$(TM)/small/make-initrd $(BM)/kernel/$* $(KMOD_B)/$* $@ $(wildcard policy/*.json) \
+		$(SCENARIOS) $(GUEST_PROGRAMS)
 
 machine-small: $(BM)/small/$(KERNEL)/initrd $(BM)/loader/boot.rom
+
+# KVM's selftests, for the scenarios that ask for them; a debug kernel has those of its source.
+SELFTESTS_VERSION := $(lastword $(subst -, ,$(KERNEL)))
+
+machine-selftests: machine-small
+	@mkdir -p $(BM)/selftests
+	@$(TM)/selftests/make-selftests $(SELFTESTS_VERSION) $(BM)/selftests/$(SELFTESTS_VERSION).cpio
 
 # ---- the full machine ----------------------------------------------------------
 
@@ -103,7 +111,7 @@ demo:
 
 # ---- make check ----------------------------------------------------------------
 
-check-machine: machine-small
+check-machine: machine-small machine-selftests
 	@$(TM)/check --kernel $(KERNEL) $(SCENARIOS)
 
 CHECK		+= check-machine
@@ -114,7 +122,8 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 check-run:
-	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all machine-small
+	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all machine-small \
+		machine-selftests
 	@MAKE='$(MAKE)' tests/run $(CHECK)
 
 HELP		+= 'demo		the whole product on an emulated Intel machine' \

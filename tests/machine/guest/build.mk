@@ -7,7 +7,7 @@
 GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
-		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move
+		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev tap l1-image)
 
@@ -46,5 +46,8 @@ $(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
 
 $(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
 
+$(GUEST_B)/nvmx-under: $(GUEST_B)/shipped.o $(POLICY_LIB)
+$(GUEST_B)/nvmx-under: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs json-c)
+
 $(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
-	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ $(GUEST_LIBS)
