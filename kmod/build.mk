@@ -46,7 +46,7 @@ $(KERNELS:%=$(KMOD_B)/%/tree/.prepared): $(KMOD_B)/%/tree/.prepared: FORCE
 	@mkdir -p $(KMOD_B)/$*
 	@[ '$(KREL_$*)' ] || { echo 'no headers of kernel $*; run tools/install-packages build' >&2; exit 1; }
 	@kmod/prepare --quiet --kernel '$(KREL_$*)' --headers '$(call kmod_headers,$*)' \
-		--out $(KMOD_B)/$*/tree
+		--version '$(VERSION)' --out $(KMOD_B)/$*/tree
 
 $(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_OWN)
 	@mkdir -p $(KMOD_B)/$*/tree/nvmx/uapi/linux
@@ -56,13 +56,46 @@ $(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_O
 	strip -g -o $(KMOD_B)/$*/kvm.ko $(KMOD_B)/$*/tree/kvm.ko
 	strip -g -o $(KMOD_B)/$*/kvm-intel.ko $(KMOD_B)/$*/tree/kvm-intel.ko
 
+# Two that nobody can choose between would be in updates/.
 install-module: $(KMOD_KOS)
+	@[ -n '$(DESTDIR)' ] || [ ! -e /lib/modules/$(KREL)/updates/dkms/kvm-intel.ko ] || \
+		{ echo 'DKMS has the modules for $(KREL); renew them with make dkms-install, or run' \
+			'make dkms-uninstall first' >&2; exit 1; }
+	@[ -n '$(DESTDIR)' ] || kmod/check-vermagic '$(KREL)' $(KMOD_KOS)
 	install -d $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx
 	install -m 644 $(KMOD_KOS) $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx/
+
+# Where DKMS looks for it, with all that a build on the host needs.
+DKMS_SRC	:= /usr/src/nvmx-$(VERSION)
+
+.PHONY: dkms-install dkms-uninstall
+
+# Nothing of this make is for those that DKMS runs.
+dkms_setup	= env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL kmod/dkms-setup
+
+dkms-install:
+	rm -rf '$(DESTDIR)$(DKMS_SRC)'
+	install -d '$(DESTDIR)$(DKMS_SRC)'
+	tar -C kmod -c --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=build.mk --exclude=dkms.conf.in \
+		--exclude=dkms-setup . | tar -C '$(DESTDIR)$(DKMS_SRC)' -x --no-overwrite-dir
+	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf.in >'$(DESTDIR)$(DKMS_SRC)/dkms.conf'
+ifeq ($(DESTDIR),)
+	@$(dkms_setup) install '$(VERSION)' '$(KREL)'
+endif
+
+dkms-uninstall:
+ifeq ($(DESTDIR),)
+	@$(dkms_setup) uninstall
+else
+	rm -rf '$(DESTDIR)$(DKMS_SRC)'
+endif
 
 install-header:
 	install -d $(DESTDIR)/usr/include/linux
 	install -m 644 kmod/uapi/linux/nvmx.h $(DESTDIR)/usr/include/linux/
+
+HELP		+= 'dkms-install	have DKMS build, sign and install the modules, also for kernels to come' \
+		   'dkms-uninstall	have DKMS forget them; the kernel loads its own again'
 
 ALL		+= module
 INSTALL		+= install-module install-header

@@ -2,13 +2,16 @@
 #
 # What can be said of the kernel side without running it.
 
-.PHONY: check-kmod check-abi
+.PHONY: check-kmod check-dkms check-abi
 
 check-kmod:
 	@tests/kmod/prepare '$(KREL)'
+
+check-dkms: $(BUILD)/machine/kernel/6.1/release
+	@tests/kmod/dkms '$(KREL_6.1)' $(<D)/root '$(VERSION)'
 
 # The header of the ABI stands alone, in C and in C++.
 check-abi:
 	@tests/kmod/abi
 
-CHECK		+= check-kmod check-abi
+CHECK		+= check-kmod check-dkms check-abi
