@@ -34,10 +34,11 @@ DESTDIR		?=
 say		= $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$@' &&)
 
 # Filled by the fragments: what `make all` builds, the install-* targets, and the
-# tests, each a phony target that prints TAP.
+# tests, each a phony target that prints TAP; LONG has those that take too long for CHECK.
 ALL		:=
 INSTALL		:=
 CHECK		:=
+LONG		:=
 HELP		:=
 
 .DELETE_ON_ERROR:
@@ -75,4 +76,4 @@ $(B)/%.o: %.c
 	$(call say,CC)$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
 
 # Not in the machine's root, where services have such names.
--include $(shell find $(B) -path $(B)/machine/full -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms \) -prune -o -type f -name '*.d' -print 2>/dev/null)

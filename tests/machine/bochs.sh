@@ -69,12 +69,14 @@ machine_end() {
 	fi
 }
 
-# machine_full_disks BUILD [PARAMETERS]: the full machine's boot disk, and a copy of its
-# root to write to.
+# machine_full_disks BUILD [PARAMETERS [MACHINE]]: the boot disk of the full machine, or
+# of another one with a whole Debian, and a copy of its root to write to.
 machine_full_disks() {
+	local image=$1/${3:-full}
+
 	cp "$1/loader/boot.rom" "$machine_dir/"
-	"$1/loader/bootimage" disk "$1/full/vmlinux" "$1/full/initrd" \
+	"$1/loader/bootimage" disk "$image/vmlinux" "$image/initrd" \
 		"console=ttyS0,115200 nokaslr tsc=reliable mitigations=off quiet audit=0 apparmor=0 \
 selinux=0 panic=-1 log_buf_len=1M cryptomgr.notests systemd.show_status=0 ${2:-}" "$machine_dir/boot.img"
-	cp --sparse=always --reflink=auto "$1/full/root.img" "$machine_dir/root.img"
+	cp --sparse=always --reflink=auto "$image/root.img" "$machine_dir/root.img"
 }

@@ -7,7 +7,8 @@ TM		:= tests/machine
 BM		:= $(BUILD)/machine
 MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Ikmod/uapi
 
-.PHONY: machine-small machine-selftests machine-full machine-shell demo check check-run check-machine FORCE
+.PHONY: machine-small machine-selftests machine-full machine-shell demo check check-run check-machine \
+	check-dkms-machine check-long FORCE
 
 # ---- kernels and boot ROM ------------------------------------------------------
 
@@ -57,13 +58,16 @@ machine-selftests: machine-small
 
 # ---- the full machine ----------------------------------------------------------
 
-# Files that are touched only if what is in them changes.
-$(BM)/full/packages: packages FORCE
+# Files that are touched only if what is in them changes: a machine's section of packages.
+SECTION_full	:= image
+SECTION_dkms	:= dkms-image
+section_of	= sed -n '/^\[$(1)\]$$/,/^\[/ { /^[[\#]/d; /^ *$$/d; p }' packages
+$(BM)/full/packages $(BM)/dkms/packages: $(BM)/%/packages: packages FORCE
 	@mkdir -p $(@D)
-	@sed -n '/^\[image\]$$/,/^\[/ { /^[[#]/d; /^ *$$/d; p }' packages | cmp -s - $@ || \
-		sed -n '/^\[image\]$$/,/^\[/ { /^[[#]/d; /^ *$$/d; p }' packages >$@
+	@$(call section_of,$(SECTION_$*)) | cmp -s - $@ || $(call section_of,$(SECTION_$*)) >$@
 
-$(BM)/full/base.stamp: $(BM)/full/packages $(TM)/full/make-base
+$(BM)/dkms/base.stamp: $(BM)/kernel/6.1/release
+$(BM)/full/base.stamp $(BM)/dkms/base.stamp: $(BM)/%/base.stamp: $(BM)/%/packages $(TM)/full/make-base
 	$(TM)/full/make-base $(@D)/base $$(cat $<)
 	@touch $@
 
@@ -93,13 +97,20 @@ $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 	@cp -p $< $@
 
 $(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
-		$(TM)/full/make-image $(TM)/full/init $(TM)/full/masked-units \
+		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
 		$(shell find $(TM)/full/files -type f) \
 		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES))
 	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
 machine-full: $(BM)/full/root.img $(BM)/loader/boot.rom
+
+# ---- the machine on which DKMS has the modules ---------------------------------
+
+$(BM)/dkms/root.img: $(BM)/dkms/base.stamp $(BM)/kernel/6.1/release $(wildcard $(TM)/dkms/*) \
+		$(addprefix $(TM)/full/,image.sh init masked-units) \
+		$(shell find kmod -type f) Makefile $(wildcard */build.mk tests/*/build.mk)
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/dkms/make-image $(@D)/base $(BM)/kernel/6.1 . $(@D)
 
 # A prompt on the full machine.
 machine-shell:
@@ -114,7 +125,13 @@ demo:
 check-machine: machine-small machine-selftests
 	@$(TM)/check --kernel $(KERNEL) $(SCENARIOS)
 
+# DKMS installs, the machine boots; DKMS uninstalls, it boots again.
+check-dkms-machine: $(BM)/loader/boot.rom
+	@tools/logged $(BUILD)/dkms-image.log $(MAKE) --no-print-directory $(BM)/dkms/root.img
+	@$(TM)/dkms/run $(BM)
+
 CHECK		+= check-machine
+LONG		+= check-dkms-machine
 
 # A new make after the packages are there: fragments ask pkg-config when they are read.
 check:
@@ -126,7 +143,12 @@ check-run:
 		machine-selftests
 	@MAKE='$(MAKE)' tests/run $(CHECK)
 
+check-long:
+	@tools/install-packages build test machine
+	@MAKE='$(MAKE)' tests/run $(LONG)
+
 HELP		+= 'demo		the whole product on an emulated Intel machine' \
 		   'check		all tests; ends with "N passed, N failed"' \
+		   'check-long		tests that take too long for check, in the same manner' \
 		   'check-machine	those on the emulated machine' \
 		   'machine-shell	a prompt on the emulated machine'
