@@ -21,7 +21,7 @@ NVMX_VMCS12_FIELDS(NVMX_TRACE_FIELD)
 #define NVMX_FIELD_SYMBOL(field)	{ field, #field },
 #define nvmx_show_field(encoding)						\
 	__print_symbolic(encoding, NVMX_VMCS12_FIELDS(NVMX_FIELD_SYMBOL)	\
-			 { -1, "unsupported" })
+			 { 0xffffffff, "unsupported" })
 
 /* An access by L1 to its current VMCS that exited. */
 DECLARE_EVENT_CLASS(nvmx_access_exit,
@@ -32,8 +32,11 @@ DECLARE_EVENT_CLASS(nvmx_access_exit,
 		__field(u64, vm)
 		__field(u64, rip)
 		__field(u64, encoding)
-		/* That of the whole field, for the high half of a 64-bit one. */
-		__field(int, field)
+		/*
+		 * That of the whole field, for the high half of a 64-bit one, or
+		 * NVMX_NO_FIELD.  Unsigned: libtraceevent does not extend the sign.
+		 */
+		__field(u32, field)
 		__field(unsigned int, vcpu)
 	),
 
@@ -42,7 +45,7 @@ DECLARE_EVENT_CLASS(nvmx_access_exit,
 		__entry->vcpu = vcpu->vcpu_id;
 		__entry->rip = kvm_rip_read(vcpu);
 		__entry->encoding = encoding;
-		__entry->field = full == NVMX_NO_FIELD ? -1 : (int)full;
+		__entry->field = full;
 	),
 
 	TP_printk("vm %llu vcpu %u rip 0x%llx encoding 0x%llx field %s",
