@@ -39,13 +39,15 @@ $(BM)/loader/boot.rom: $(BM)/loader/rom.elf $(BM)/loader/bootimage
 # Test programs: GUEST_PROGRAMS, from guest/build.mk.
 
 SCENARIOS	:= $(wildcard $(TM)/scenarios/*.sh)
+# The host's, for scenarios that show that it works with our modules.
+SMALL_TOOLS	:= /usr/bin/trace-cmd
 
 $(KERNELS:%=$(BM)/small/%/initrd): $(BM)/small/%/initrd: $(BM)/kernel/%/release $(KMOD_B)/%/kvm.ko \
 		$(KMOD_B)/%/kvm-intel.ko $(TM)/small/make-initrd $(TM)/small/init \
 		$(wildcard $(TM)/small/*.sh policy/*.json) $(SCENARIOS) $(GUEST_PROGRAMS)
 	@mkdir -p $(@D)
 	$(TM)/small/make-initrd $(BM)/kernel/$* $(KMOD_B)/$* $@ $(wildcard policy/*.json) \
-		$(SCENARIOS) $(GUEST_PROGRAMS)
+		$(SCENARIOS) $(GUEST_PROGRAMS) $(SMALL_TOOLS)
 
 machine-small: $(BM)/small/$(KERNEL)/initrd $(BM)/loader/boot.rom
 

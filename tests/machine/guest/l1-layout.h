@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The layout of the guest's memory, for C and assembly.  It is mapped one to one
- * (virtual = physical), in L1 and in L2.
+ * (virtual = physical), in L1 and in L2; that of the vCPU i, which has memory of its own,
+ * i * L1_MEM_SIZE higher.
  */
 #ifndef L1_LAYOUT_H
 #define L1_LAYOUT_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The bare-metal L1: a hypervisor that does what the host program's mailbox says,
- * and nothing else.  No libc, no interrupts; one vCPU, 64-bit.
+ * and nothing else.  No libc, no interrupts; 64-bit.  Each vCPU has one of its own.
  */
 #include "l1.h"
 
@@ -64,6 +64,7 @@ static uint64_t vmx_pointer(char which, uint64_t address)
 {
 	uint64_t flags;
 
+	address += MAILBOX->base;
 	switch (which) {
 	case 'o':
 		VMX_INSN(flags, "vmxon %[p]", , [p] "m"(address));
@@ -140,7 +141,7 @@ static void setup_controls(void)
 	vmwrite(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
 	vmwrite(TPR_THRESHOLD, 0);
-	vmwrite(EPT_POINTER, L1_EPT_PML4 | 6 | 3 << 3);	/* write-back, four levels */
+	vmwrite(EPT_POINTER, (MAILBOX->base + L1_EPT_PML4) | 6 | 3 << 3);	/* write-back, four levels */
 	vmwrite(VMCS_LINK_POINTER, ~0ULL);
 	vmwrite(CR0_GUEST_HOST_MASK, 0);
 	vmwrite(CR4_GUEST_HOST_MASK, 0);

@@ -86,6 +86,7 @@ enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
 struct l1_mailbox {
 	uint32_t nr_ops;
 	uint32_t ready;				/* L1 has booted */
+	uint64_t base;				/* in: guest-physical address of address 0 */
 	uint64_t l2_entry[L2_NR];		/* out */
 	uint64_t l2_exit[L2_NR];		/* out: address of the instruction that exits */
 	uint64_t l2_gpr[16];			/* L2's, across entries */

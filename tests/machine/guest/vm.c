@@ -23,19 +23,20 @@ static void xioctl(int fd, unsigned long request, void *arg, const char *what)
 
 /* ---- the guest's memory and registers ------------------------------------ */
 
-static void make_page_tables(void *mem)
+/* @base: the guest-physical address of mem */
+static void make_page_tables(void *mem, uint64_t base)
 {
 	uint64_t *pml4 = mem + L1_PML4, *pdpt = mem + L1_PDPT, *pd = mem + L1_PD;
 	uint64_t *ept4 = mem + L1_EPT_PML4, *ept3 = mem + L1_EPT_PDPT, *ept2 = mem + L1_EPT_PD;
 	unsigned int i;
 
-	pml4[0] = L1_PDPT | 3;
-	pdpt[0] = L1_PD | 3;
-	ept4[0] = L1_EPT_PDPT | 7;
-	ept3[0] = L1_EPT_PD | 7;
+	pml4[0] = (base + L1_PDPT) | 3;
+	pdpt[0] = (base + L1_PD) | 3;
+	ept4[0] = (base + L1_EPT_PDPT) | 7;
+	ept3[0] = (base + L1_EPT_PD) | 7;
 	for (i = 0; i < 512; i++) {
-		pd[i] = (uint64_t)i << 21 | 0x83;	/* present, writable, 2 MiB */
-		if (i != L2_HOLE >> 21)
+		pd[i] = (base + ((uint64_t)i << 21)) | 0x83;	/* present, writable, 2 MiB */
+		if (i != (base + L2_HOLE) >> 21)
 			ept2[i] = (uint64_t)i << 21 | 0xb7;	/* rwx, write-back, 2 MiB */
 	}
 }
@@ -51,7 +52,7 @@ static void make_gdt(void *mem)
 	gdt[SEL_DATA_SMALL / 8] = 0x004f93000000ffff;
 }
 
-static void set_registers(struct vm *vm)
+static void set_registers(struct vm *vm, uint64_t base)
 {
 	struct kvm_segment code = {
 		.limit = 0xffffffff, .selector = SEL_CODE, .type = 11, .present = 1, .s = 1,
@@ -76,7 +77,7 @@ static void set_registers(struct vm *vm)
 	sregs.idt.base = L1_IDT;
 	sregs.idt.limit = 0x1ff;
 	sregs.cr0 = 0x80000031;		/* PG, NE, ET, PE */
-	sregs.cr3 = L1_PML4;
+	sregs.cr3 = base + L1_PML4;
 	sregs.cr4 = 0x220;		/* OSFXSR, PAE */
 	sregs.efer = 0x500;		/* LMA, LME */
 	xioctl(vm->vcpu, KVM_SET_SREGS, &sregs, "KVM_SET_SREGS");
@@ -164,11 +165,42 @@ bool vm_stat_of_vm(struct vm *vm, const char *name, uint64_t *ret)
 
 /* ---- life ---------------------------------------------------------------- */
 
+/* The vCPU @index of vm->fd, with memory of its own, in which L1 waits to be run. */
+static void add_vcpu(struct vm *vm, unsigned int index)
+{
+	uint64_t base = (uint64_t)index * L1_MEM_SIZE;
+	struct kvm_userspace_memory_region region = {
+		.slot = index, .guest_phys_addr = base, .memory_size = L1_MEM_SIZE,
+	};
+	int size;
+
+	vm->mem = mmap(NULL, L1_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (vm->mem == MAP_FAILED)
+		bail("memory of the guest");
+	region.userspace_addr = (uintptr_t)vm->mem;
+	xioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+	if (vm->vcpu < 0)
+		bail("KVM_CREATE_VCPU");
+	size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < 0)
+		bail("KVM_GET_VCPU_MMAP_SIZE");
+	vm->run_size = size;
+	vm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+	if (vm->run == MAP_FAILED)
+		bail("struct kvm_run");
+	vm->m = vm->mem + L1_MAILBOX;
+	vm->m->base = base;
+	make_page_tables(vm->mem, base);
+	make_gdt(vm->mem);
+	memcpy(vm->mem + L1_IMAGE, l1_image, l1_image_end - l1_image);
+	set_cpuid(vm);
+	set_registers(vm, base);
+}
+
 void vm_new(struct vm *ret, unsigned int flags)
 {
-	struct kvm_userspace_memory_region region = { .memory_size = L1_MEM_SIZE };
 	struct vm vm = {};
-	int size;
 
 	vm.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm.kvm < 0)
@@ -177,31 +209,27 @@ void vm_new(struct vm *ret, unsigned int flags)
 	if (vm.fd < 0)
 		bail("KVM_CREATE_VM");
 	vm.id = dev_newest_vm();
-	vm.mem = mmap(NULL, L1_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (vm.mem == MAP_FAILED)
-		bail("memory of the guest");
-	region.userspace_addr = (uintptr_t)vm.mem;
-	xioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
 	xioctl(vm.fd, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
-	vm.vcpu = ioctl(vm.fd, KVM_CREATE_VCPU, 0);
-	if (vm.vcpu < 0)
-		bail("KVM_CREATE_VCPU");
-	size = ioctl(vm.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (size < 0)
-		bail("KVM_GET_VCPU_MMAP_SIZE");
-	vm.run_size = size;
-	vm.run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm.vcpu, 0);
-	if (vm.run == MAP_FAILED)
-		bail("struct kvm_run");
-	vm.m = vm.mem + L1_MAILBOX;
-	make_page_tables(vm.mem);
-	make_gdt(vm.mem);
-	memcpy(vm.mem + L1_IMAGE, l1_image, l1_image_end - l1_image);
-	set_cpuid(&vm);
-	set_registers(&vm);
+	add_vcpu(&vm, 0);
 	*ret = vm;
 	if (!(flags & VM_NO_BOOT))
 		vm_boot(ret);
+}
+
+void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index)
+{
+	struct vm vm = { .id = first->id };
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	vm.kvm = fcntl(first->kvm, F_DUPFD_CLOEXEC, 0);
+	vm.fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
+	if (vm.kvm < 0 || vm.fd < 0)
+		bail("another fd of the VM");
+	add_vcpu(&vm, index);
+	/* not the boot processor, so it would wait for a SIPI */
+	xioctl(vm.vcpu, KVM_SET_MP_STATE, &runnable, "KVM_SET_MP_STATE");
+	*ret = vm;
+	vm_boot(ret);
 }
 
 void vm_free(struct vm *vm)
@@ -221,23 +249,17 @@ void vm_boot(struct vm *vm)
 		bail("L1 did not boot");
 }
 
-bool vm_run_to_l2(struct vm *vm)
+uint16_t vm_run_to_port(struct vm *vm)
 {
 	struct kvm_run *run = vm->run;
 
-	for (;;) {
-		if (ioctl(vm->vcpu, KVM_RUN, 0) < 0) {
-			if (errno == EINTR || errno == EAGAIN)
-				continue;
+	while (ioctl(vm->vcpu, KVM_RUN, 0) < 0)
+		if (errno != EINTR && errno != EAGAIN)
 			bail("KVM_RUN");
-		}
-		if (run->exit_reason != KVM_EXIT_IO)
-			bail("L1 exited with reason %u (%#llx)", run->exit_reason,
-			     (unsigned long long)run->hw.hardware_exit_reason);
-		if (run->io.port == L1_PORT_DONE)
-			return false;
-		if (run->io.port == L2_PORT)
-			return true;
+	if (run->exit_reason != KVM_EXIT_IO)
+		bail("L1 exited with reason %u (%#llx)", run->exit_reason,
+		     (unsigned long long)run->hw.hardware_exit_reason);
+	if (run->io.port == L1_PORT_FATAL) {
 		errno = 0;
 		bail("L1 faulted: vector %llu, error %#llx, rip %#llx, cr2 %#llx",
 		     (unsigned long long)vm->m->fatal_vector,
@@ -245,6 +267,16 @@ bool vm_run_to_l2(struct vm *vm)
 		     (unsigned long long)vm->m->fatal_rip,
 		     (unsigned long long)vm->m->fatal_cr2);
 	}
+	return run->io.port;
+}
+
+bool vm_run_to_l2(struct vm *vm)
+{
+	uint16_t port = vm_run_to_port(vm);
+
+	if (port != L1_PORT_DONE && port != L2_PORT)
+		bail("a write to port %#x, which is nobody's", port);
+	return port == L2_PORT;
 }
 
 void vm_run(struct vm *vm)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A VM with one vCPU that runs the bare-metal L1 (l1.c), on the raw KVM API.
+ * A VM with a vCPU, or several, each of which runs the bare-metal L1 (l1.c), on the raw KVM API.
  * Whatever goes wrong here that is not what a test looks at ends the program
  * (bail()).
  */
@@ -35,6 +35,11 @@ struct vm {
 #define VM_NO_BOOT	(1U << 0)	/* leave L1 before its first instruction */
 
 void vm_new(struct vm *ret, unsigned int flags);
+/*
+ * Another vCPU of the VM of @first, @index from 1 in the order of creation, which runs a
+ * booted L1 of its own, in memory of its own.  The VM lives until both are freed.
+ */
+void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index);
 void vm_free(struct vm *vm);
 void vm_boot(struct vm *vm);
 
@@ -49,6 +54,9 @@ void vm_run(struct vm *vm);
  * L2_PORT: the vCPU is then in user space, L2 active.
  */
 bool vm_run_to_l2(struct vm *vm);
+
+/* Runs the vCPU until somebody in it writes to a port that is the host's; says to which. */
+uint16_t vm_run_to_port(struct vm *vm);
 
 /* Executes ops[], which get their results. */
 void vm_batch(struct vm *vm, struct l1_op *ops, unsigned int n);
