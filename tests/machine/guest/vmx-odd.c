@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The rare ways out of L1 and L2, policies switching meanwhile: into system management
+ * mode and back by RSM, from L1 and from the middle of L2; and VMXOFF, then VMXON and the
+ * same VMCS again.  Values are as without a switch.
+ */
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "dev.h"
+#include "tap.h"
+#include "vm.h"
+
+/* The SMI handler comes to user space twice by this port. */
+#define SMM_PORT	0xe8
+#define SMM_HANDLER	0x38000
+
+static struct policy policies[POLICY_NR];
+
+static void install_handler(struct vm *vm)
+{
+	/* out %al, $SMM_PORT; the same again; rsm */
+	static const uint8_t code[] = { 0xe6, SMM_PORT, 0xe6, SMM_PORT, 0x0f, 0xaa };
+	/* address space 1 is what a vCPU sees in system management mode */
+	struct kvm_userspace_memory_region region = {
+		.slot = 1 << 16, .memory_size = L1_MEM_SIZE, .userspace_addr = (uintptr_t)vm->mem,
+	};
+
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		bail("KVM_SET_USER_MEMORY_REGION");
+	memcpy(vm->mem + SMM_HANDLER, code, sizeof(code));
+}
+
+static bool in_smm(struct vm *vm)
+{
+	return vm->run->flags & KVM_RUN_X86_SMM;
+}
+
+/* User space may take a snapshot at any time; the vCPU goes on as if it had not. */
+static void snapshot(struct vm *vm)
+{
+	static union {
+		struct kvm_nested_state state;
+		uint8_t bytes[16384];
+	} nested;
+
+	nested.state.size = sizeof(nested);
+	if (ioctl(vm->vcpu, KVM_GET_NESTED_STATE, &nested) < 0)
+		bail("KVM_GET_NESTED_STATE");
+}
+
+enum meanwhile { NOTHING, SWITCH, SWITCH_TWICE, SNAPSHOT, NR_MEANWHILE };
+
+/* An SMI; what is to be done while the handler runs; the handler has not done RSM. */
+static void smi(struct vm *vm, int fd, const struct policy *to, enum meanwhile what)
+{
+	if (ioctl(vm->vcpu, KVM_SMI, 0) < 0)
+		bail("KVM_SMI");
+	expect_is(vm_run_to_port(vm), SMM_PORT, "the SMI handler runs");
+	expect(in_smm(vm), "in system management mode");
+	if (what == SWITCH_TWICE)
+		dev_must_set(fd, &policies[POLICY_MOST]);
+	if (what == SNAPSHOT)
+		snapshot(vm);
+	expect_is(vm_run_to_port(vm), SMM_PORT, "and still does");
+	if (what == SWITCH || what == SWITCH_TWICE)
+		dev_must_set(fd, to);
+	if (what == SNAPSHOT)
+		snapshot(vm);
+}
+
+/* ---- SMM from L1 --------------------------------------------------------- */
+
+static unsigned int pattern(struct l1_op *ops, enum l1_opcode op, uint64_t salt)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < dev_nr_fields; i++)
+		if (dev_allows(&dev_fields[i], NVMX_CLASS_READ_ONLY))
+			ops[n++] = (struct l1_op){
+				.op = op, .field = dev_fields[i].encoding, .value = salt * (i + 1),
+			};
+	return n;
+}
+
+static void test_smm_in_l1(enum dev_policy from)
+{
+	static struct l1_op want[DEV_MAX_FIELDS], got[DEV_MAX_FIELDS];
+	enum dev_policy to;
+	unsigned int i, n;
+	struct vm vm;
+	int fd;
+
+	vm_new_vmx(&vm);
+	install_handler(&vm);
+	fd = dev_open_vm(vm.id);
+	test_begin();
+	for (to = 0; to < POLICY_NR; to++) {
+		n = pattern(want, L1_VMWRITE, 0x9e3779b97f4a7c15ULL * (1 + from * POLICY_NR + to));
+		dev_must_set(fd, &policies[from]);
+		vm_batch(&vm, want, n);
+		pattern(got, L1_VMREAD, 0);
+		memcpy(vm.m->ops, got, n * sizeof(*got));
+		vm.m->nr_ops = n;
+		smi(&vm, fd, &policies[to], 1 + to % (NR_MEANWHILE - 1));
+		vm_run(&vm);
+		memcpy(got, vm.m->ops, n * sizeof(*got));
+		expect(!in_smm(&vm), "RSM leaves it");
+		for (i = 0; i < n; i++)
+			expect_is(got[i].value, dev_kept(want[i].field, want[i].value), "%s to %s: %s",
+				  policies[from].name, policies[to].name, dev_name(want[i].field));
+	}
+	vm_setup(&vm, 0);
+	vm_run_l2(&vm, L2_OUT);
+	expect_is(vm_vmread(&vm, EXIT_QUALIFICATION), 0x800040, "L2 runs");
+	test_end("from %s to every policy in an SMI that L1 took: L1's values survive",
+		 policies[from].name);
+	close(fd);
+	vm_free(&vm);
+}
+
+/* ---- SMM from L2 --------------------------------------------------------- */
+
+/* Not read by an entry into L2, and left alone by its exit. */
+static const uint32_t quiet_fields[] = {
+	CR0_READ_SHADOW, CR4_READ_SHADOW, VM_ENTRY_INSTRUCTION_LEN, VM_ENTRY_EXCEPTION_ERROR_CODE,
+	HOST_FS_BASE, HOST_GS_BASE, HOST_RSP,
+};
+#define NR_QUIET (sizeof(quiet_fields) / sizeof(quiet_fields[0]))
+
+/* Quiet fields written, L2 with L2_PORT as its own, all fields read. */
+static unsigned int make_ops(struct vm *vm, struct l1_op *ops, uint64_t salt)
+{
+	uint64_t controls = vm_vmread(vm, CPU_BASED_VM_EXEC_CONTROL) & ~(1ULL << 24);
+	unsigned int i, n = 0;
+
+	ops[n++] = (struct l1_op){
+		.op = L1_VMWRITE, .field = CPU_BASED_VM_EXEC_CONTROL, .value = controls,
+	};
+	for (i = 0; i < NR_QUIET; i++)
+		ops[n++] = (struct l1_op){
+			.op = L1_VMWRITE, .field = quiet_fields[i], .value = (salt + i) & 0x7fffffff,
+		};
+	ops[n++] = (struct l1_op){
+		.op = L1_VMWRITE, .field = GUEST_RIP, .value = vm->m->l2_entry[L2_HOST],
+	};
+	ops[n++] = (struct l1_op){ .op = L1_ENTER };
+	for (i = 0; i < dev_nr_fields; i++)
+		ops[n++] = (struct l1_op){ .op = L1_VMREAD, .field = dev_fields[i].encoding };
+	vm->m->l2_gpr[GPR_RBX] = 0;
+	memcpy(vm->m->ops, ops, n * sizeof(*ops));
+	vm->m->nr_ops = n;
+	return n;
+}
+
+/* L2 comes to user space three times, and an SMI in the middle of it each time. */
+static void run(struct vm *vm, int fd, struct l1_op *ops, unsigned int n,
+		const struct policy *to, enum meanwhile what)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		if (!expect(vm_run_to_port(vm) == L2_PORT, "L2 comes to user space"))
+			return;
+		smi(vm, fd, to, what);
+	}
+	if (!expect(vm_run_to_port(vm) == L1_PORT_DONE, "L2 goes on where it was"))
+		return;
+	expect_is(vm->m->l2_gpr[GPR_RBX], 3, "L2 has done its rounds");
+	memcpy(ops, vm->m->ops, n * sizeof(*ops));
+}
+
+static void test_smm_in_l2(enum dev_policy from, enum meanwhile what, const char *doing)
+{
+	static struct l1_op want[L1_MAX_OPS], got[L1_MAX_OPS];
+	enum dev_policy to;
+	struct vm vms[2];
+	int fds[2];
+	unsigned int i, n;
+
+	for (i = 0; i < 2; i++) {
+		vm_new_vmx(&vms[i]);
+		install_handler(&vms[i]);
+		fds[i] = dev_open_vm(vms[i].id);
+	}
+	dev_must_set(fds[0], &policies[POLICY_INTERCEPT_ALL]);
+	test_begin();
+	for (to = 0; to < POLICY_NR; to++) {
+		n = make_ops(&vms[0], want, 0x1234567 * (1 + to));
+		run(&vms[0], fds[0], want, n, NULL, NOTHING);
+		make_ops(&vms[1], got, 0x1234567 * (1 + to));
+		dev_must_set(fds[1], &policies[from]);
+		run(&vms[1], fds[1], got, n, &policies[to], what);
+		for (i = 0; i < n; i++)
+			expect((got[i].value == want[i].value || dev_is_unspecified(got[i].field)) &&
+			       got[i].flags == want[i].flags,
+			       "%s to %s: operation %u of %s: %#llx, not %#llx", policies[from].name,
+			       policies[to].name, i, dev_name(got[i].field),
+			       (unsigned long long)got[i].value, (unsigned long long)want[i].value);
+		if (vms[1].m->l2_gpr[GPR_RBX] != 3)
+			break;
+	}
+	test_end("%s, %s in SMIs that L2 took: L2 goes on, all fields are as without",
+		 policies[from].name, doing);
+	for (i = 0; i < 2; i++) {
+		close(fds[i]);
+		vm_free(&vms[i]);
+	}
+}
+
+/* ---- VMXOFF -------------------------------------------------------------- */
+
+/*
+ * Written and flushed by VMCLEAR or by the VMPTRLD of another VMCS, then written again,
+ * and VMXOFF without a flush; what is there after VMXON is KVM's choice.  Policies are
+ * set between any two steps.
+ */
+static void off_and_on(struct vm *vm, int fd, const struct policy *const *p, bool by_vmclear,
+		       struct l1_op *reads, unsigned int n)
+{
+	static struct l1_op ops[DEV_MAX_FIELDS];
+
+	dev_must_set(fd, p[0]);
+	vm_setup(vm, 1);
+	vm_setup(vm, 0);
+	pattern(ops, L1_VMWRITE, 0x1111111111111111ULL);
+	vm_batch(vm, ops, n);
+	dev_must_set(fd, p[1]);
+	if (by_vmclear)
+		vm_op(vm, L1_VMCLEAR, 0, 0, 1);
+	else
+		vm_op(vm, L1_VMPTRLD, 0, 1, 1);
+	vm_op(vm, L1_VMPTRLD, 0, 0, 1);
+	dev_must_set(fd, p[0]);
+	pattern(ops, L1_VMWRITE, 0x2222222222222222ULL);
+	vm_batch(vm, ops, n);
+	dev_must_set(fd, p[1]);
+	vm_op(vm, L1_VMXOFF, 0, 0, 1);
+	dev_must_set(fd, p[0]);
+	vm_op(vm, L1_NOP, 0, 0, 1);
+	dev_must_set(fd, p[1]);
+	vm_vmxon(vm);
+	vm_op(vm, L1_VMPTRLD, 0, 0, 1);
+	dev_must_set(fd, p[0]);
+	pattern(reads, L1_VMREAD, 0);
+	vm_batch(vm, reads, n);
+}
+
+static void test_off(enum dev_policy from)
+{
+	static struct l1_op want[2][DEV_MAX_FIELDS], got[DEV_MAX_FIELDS];
+	const struct policy *p[2] = { &policies[POLICY_INTERCEPT_ALL], &policies[POLICY_INTERCEPT_ALL] };
+	unsigned int i, n = pattern(got, L1_VMREAD, 0), by_vmclear;
+	enum dev_policy to;
+	struct vm vm;
+	int fd;
+
+	vm_new_vmx(&vm);
+	fd = dev_open_vm(vm.id);
+	test_begin();
+	for (by_vmclear = 0; by_vmclear < 2; by_vmclear++) {
+		off_and_on(&vm, fd, p, by_vmclear, want[by_vmclear], n);
+		/* that which was flushed */
+		for (i = 0; i < n; i++)
+			expect(!want[by_vmclear][i].flags && want[by_vmclear][i].value, "%s is there",
+			       dev_name(got[i].field));
+	}
+	p[0] = &policies[from];
+	for (to = 0; to < POLICY_NR; to++) {
+		p[1] = &policies[to];
+		off_and_on(&vm, fd, p, to & 1, got, n);
+		for (i = 0; i < n; i++)
+			expect(got[i].value == want[to & 1][i].value && !got[i].flags,
+			       "%s to %s: %s is %#llx, not %#llx", p[0]->name, p[1]->name,
+			       dev_name(got[i].field), (unsigned long long)got[i].value,
+			       (unsigned long long)want[to & 1][i].value);
+		vm_setup(&vm, 0);
+		vm_run_l2(&vm, L2_OUT);
+		expect_is(vm_vmread(&vm, EXIT_QUALIFICATION), 0x800040, "L2 runs");
+	}
+	test_end("VMXOFF amid switches between %s and every policy: the VMCS is as without",
+		 policies[from].name);
+	close(fd);
+	vm_free(&vm);
+}
+
+int main(void)
+{
+	enum dev_policy p;
+
+	dev_open();
+	for (p = 0; p < POLICY_NR; p++)
+		dev_make_policy(p, &policies[p]);
+	for (p = 0; p < POLICY_NR; p++)
+		test_smm_in_l1(p);
+	for (p = 0; p < POLICY_NR; p++)
+		test_smm_in_l2(p, SWITCH, "switched to every policy");
+	test_smm_in_l2(POLICY_STOCK, SWITCH_TWICE, "switched twice");
+	test_smm_in_l2(POLICY_MOST, SNAPSHOT, "a snapshot taken");
+	for (p = 0; p < POLICY_NR; p++)
+		test_off(p);
+	close(dev_fd);
+	return done_testing();
+}
