@@ -137,7 +137,7 @@ static unsigned int policy_class(enum dev_policy which, const struct nvmx_field 
 	case POLICY_STOCK:
 		return f->stock_class;
 	case POLICY_LEGACY:
-		return f->kind == NVMX_KIND_READ_ONLY_DATA && dev_allows(f, NVMX_CLASS_READ_WRITE) ?
+		return f->kind == NVMX_KIND_READ_ONLY_DATA && f->stock_class != NVMX_CLASS_INTERCEPT ?
 			NVMX_CLASS_READ_WRITE : f->stock_class;
 	case POLICY_NO_AR_BYTES:
 		return is_ar_bytes(f->encoding) ? NVMX_CLASS_INTERCEPT : f->stock_class;

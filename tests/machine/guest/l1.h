@@ -32,6 +32,7 @@ enum l1_opcode {
 	L1_ENTER,	/* VMLAUNCH the first time, VMRESUME after it */
 	L1_L2_LOOP,	/* count times: L1_ENTER, then VMREAD reason, length and RIP, VMWRITE RIP;
 			 * value: sum of the exit reasons */
+	L1_WORK,	/* count times: L1_ENTER, then the reads and writes of struct l1_work */
 	L1_RDMSR,	/* msr "field" -> value */
 	L1_RDTSC,	/* TSC -> value */
 };
@@ -82,6 +83,23 @@ enum l2_program {
 enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
 
 #define L1_MAX_OPS		2000
+#define L1_MAX_WORK		64
+#define L1_MAX_ROUNDS		1000
+
+/**
+ * struct l1_work - what L1_WORK does after each exit of L2, with nothing around it
+ * @reads: fields to read, and what the last reading gave
+ * @writes: fields to write, and the values
+ * @ticks: out; TSC ticks of each round, from L1's own RDTSC to the next
+ */
+struct l1_work {
+	uint32_t nr_reads, nr_writes;
+	struct l1_access {
+		uint64_t field;
+		uint64_t value;
+	} reads[L1_MAX_WORK], writes[L1_MAX_WORK];
+	uint64_t ticks[L1_MAX_ROUNDS];
+};
 
 struct l1_mailbox {
 	uint32_t nr_ops;
@@ -95,6 +113,7 @@ struct l1_mailbox {
 	volatile uint64_t progress;		/* operations done in this batch */
 	uint64_t fatal_vector, fatal_error, fatal_rip, fatal_cr2;
 	struct l1_op ops[L1_MAX_OPS];
+	struct l1_work work;
 };
 
 /* VMCS fields (SDM vol. 3, appendix B) that L1 and the tests call by name */
