@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* See measure.h. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../machine/guest/tap.h"
+#include "measure.h"
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The value that is there most often; the least of several such. */
+static uint64_t most_frequent(uint64_t *values, unsigned int nr)
+{
+	unsigned int i, n = 0, most = 0;
+	uint64_t ret = 0;
+
+	qsort(values, nr, sizeof(values[0]), compare_u64);
+	for (i = 0; i < nr; i++) {
+		n = i && values[i] == values[i - 1] ? n + 1 : 1;
+		if (n > most) {
+			most = n;
+			ret = values[i];
+		}
+	}
+	return ret;
+}
+
+static uint64_t median(uint64_t *values, unsigned int nr)
+{
+	qsort(values, nr, sizeof(values[0]), compare_u64);
+	return values[nr / 2];
+}
+
+/* ---- instructions -------------------------------------------------------- */
+
+#define WARM_UP		20
+/* What an interrupt of L0 adds to a round is more than this. */
+#define INTERRUPT	1000
+
+/*
+ * The mean of the rounds around the median.  Rounds are alike but for what L0 does in one
+ * of many, and but for interrupts, which fewer than half of them have.
+ */
+static double instructions_per_round(struct target *t)
+{
+	static uint64_t sorted[MAX_ROUNDS];
+	uint64_t middle, sum = 0;
+	unsigned int i, n = 0;
+
+	t->run(t, WARM_UP);
+	t->run(t, MAX_ROUNDS);
+	memcpy(sorted, t->ticks, sizeof(sorted));
+	middle = median(sorted, MAX_ROUNDS);
+	for (i = 0; i < MAX_ROUNDS; i++)
+		if (sorted[i] + INTERRUPT > middle && sorted[i] < middle + INTERRUPT) {
+			sum += sorted[i];
+			n++;
+		}
+	if (n < MAX_ROUNDS / 2)
+		bail("%s under %s: only %u of %u rounds are alike", t->l1, t->policy, n, MAX_ROUNDS);
+	return (double)sum / n;
+}
+
+/* ---- what is counted ----------------------------------------------------- */
+
+#define MAX_COUNTERS	4
+#define REPETITIONS	31
+
+typedef void (*read_counters)(struct target *t, uint64_t counters[MAX_COUNTERS]);
+
+/* Exits of the vCPU, be they L1's or L2's. */
+static void read_exits(struct target *t, uint64_t counters[MAX_COUNTERS])
+{
+	if (!vm_stat(t->vm, "exits", &counters[0]))
+		bail("the vCPU has no statistic \"exits\"");
+}
+
+/* VMREAD, VMWRITE, VMPTRLD, VMCLEAR: see make-counting. */
+static void read_vmx_instructions(struct target *t, uint64_t counters[MAX_COUNTERS])
+{
+	static const char path[] = "/sys/module/kvm_intel/parameters/vmx_instructions";
+	unsigned long long c[MAX_COUNTERS];
+	unsigned int i;
+	FILE *f;
+
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%llu,%llu,%llu,%llu", &c[0], &c[1], &c[2], &c[3]) != MAX_COUNTERS)
+		bail("%s", path);
+	fclose(f);
+	for (i = 0; i < MAX_COUNTERS; i++)
+		counters[i] = c[i];
+}
+
+/* Runs without an interrupt are alike, those with one are not. */
+static void count_rounds(struct target *t, unsigned int rounds, read_counters read_them,
+			 uint64_t ret[MAX_COUNTERS])
+{
+	static uint64_t seen[MAX_COUNTERS][REPETITIONS];
+	uint64_t before[MAX_COUNTERS] = {}, after[MAX_COUNTERS] = {};
+	unsigned int i, j;
+
+	for (i = 0; i < REPETITIONS; i++) {
+		read_them(t, before);
+		t->run(t, rounds);
+		read_them(t, after);
+		for (j = 0; j < MAX_COUNTERS; j++)
+			seen[j][i] = after[j] - before[j];
+	}
+	for (j = 0; j < MAX_COUNTERS; j++)
+		ret[j] = most_frequent(seen[j], REPETITIONS);
+}
+
+/* Of one round: what a run of two has more than a run of one. */
+static void count_one_round(struct target *t, read_counters read_them, uint64_t ret[MAX_COUNTERS])
+{
+	uint64_t one[MAX_COUNTERS];
+	unsigned int i;
+
+	count_rounds(t, 1, read_them, one);
+	count_rounds(t, 2, read_them, ret);
+	for (i = 0; i < MAX_COUNTERS; i++)
+		ret[i] -= one[i];
+}
+
+void measure_count(struct target *t)
+{
+	uint64_t c[MAX_COUNTERS];
+
+	count_one_round(t, read_vmx_instructions, c);
+	printf("count l1=%s policy=%s values=%08x vmreads=%lld vmwrites=%lld vmptrlds=%lld vmclears=%lld\n",
+	       t->l1, t->policy, t->values, (long long)c[0], (long long)c[1], (long long)c[2],
+	       (long long)c[3]);
+}
+
+void measure_cost(struct target *t)
+{
+	double instructions = instructions_per_round(t);
+	uint64_t c[MAX_COUNTERS];
+
+	count_one_round(t, read_exits, c);
+	/* one of them is L2's */
+	printf("cost l1=%s policy=%s values=%08x instructions=%.1f exits=%lld\n", t->l1, t->policy,
+	       t->values, instructions, (long long)c[0] - 1);
+}
+
+/* ---- switches ------------------------------------------------------------ */
+
+#define SWITCHES	61
+
+static uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+
+	asm volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return lo | (uint64_t)hi << 32;
+}
+
+static uint64_t ticks_of_run(struct target *t)
+{
+	uint64_t before = rdtsc();
+
+	t->run(t, 1);
+	return rdtsc() - before;
+}
+
+/*
+ * What the vCPU pays is what its run takes longer if a new policy waits to be taken up;
+ * what the setter pays is its system call.  Fewer than half of the runs are interrupted.
+ */
+void measure_switch(struct target *t, const struct policy *from, const struct policy *to)
+{
+	static uint64_t set[SWITCHES], with[SWITCHES], without[SWITCHES];
+	unsigned int i;
+
+	for (i = 0; i < SWITCHES; i++) {
+		dev_must_set(t->fd, from);
+		t->run(t, 2);
+		set[i] = rdtsc();
+		dev_must_set(t->fd, to);
+		set[i] = rdtsc() - set[i];
+		with[i] = ticks_of_run(t);
+		without[i] = ticks_of_run(t);
+	}
+	printf("switch l1=%s from=%s to=%s instructions=%lld set=%llu\n", t->l1, from->name,
+	       to->name, (long long)(median(with, SWITCHES) - median(without, SWITCHES)),
+	       (unsigned long long)median(set, SWITCHES));
+}
