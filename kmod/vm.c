@@ -50,10 +50,8 @@ int nvmx_vm_create(struct kvm *kvm)
 	return 0;
 }
 
-void nvmx_vm_destroy(struct kvm *kvm)
+static void nvmx_vm_detach(struct nvmx_vm *vm)
 {
-	struct nvmx_vm *vm = to_kvm_vmx(kvm)->nvmx;
-
 	mutex_lock(&nvmx_vms_lock);
 	list_del(&vm->node);
 	nvmx_nr_vms--;
@@ -67,6 +65,15 @@ void nvmx_vm_destroy(struct kvm *kvm)
 	nvmx_window_cancel(vm);
 	wake_up_all(&vm->gone);
 	nvmx_event(NVMX_EVENT_VM_GONE, vm);
+}
+
+void nvmx_vm_destroy(struct kvm *kvm)
+{
+	struct nvmx_vm *vm = to_kvm_vmx(kvm)->nvmx;
+
+	if (vm->kvm)
+		nvmx_vm_detach(vm);
+	to_kvm_vmx(kvm)->nvmx = NULL;
 	nvmx_vm_put(vm);
 }
 
@@ -97,7 +104,12 @@ void nvmx_vcpu_create(struct kvm_vcpu *vcpu)
 /* After vmcs01 is freed. */
 void nvmx_vcpu_free(struct kvm_vcpu *vcpu)
 {
+	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
 	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+
+	/* Some kernels free the vCPUs first, and only then tell that the VM goes. */
+	if (vm && vm->kvm && !refcount_read(&vcpu->kvm->users_count))
+		nvmx_vm_detach(vm);
 
 	nvmx_policy_put(nvmx->policy);
 	kvfree(nvmx->counts);
@@ -178,7 +190,7 @@ static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 		/* Compared, never followed: the vCPU may let go of it now. */
 		if (READ_ONCE(vmx->nvmx.policy) != policy)
 			info->nr_pending++;
-		if (evmptr_is_valid(READ_ONCE(vmx->nested.hv_evmcs_vmptr)))
+		if (nvmx_uses_evmcs(vmx))
 			info->state |= NVMX_VM_STATE_EVMCS;
 	}
 }
