@@ -18,6 +18,12 @@ release_of	= $(shell dpkg-query -W -f '$${Depends}' linux-headers-$(1) 2>/dev/nu
 		    sed -n 's/.*linux-headers-\([^ ,]*\).*/\1/p')
 $(foreach k,$(DEBIAN_KERNELS),$(eval KREL_$(k) := $(call release_of,$(FLAVOUR_$(k)))))
 
+# What is tested: the kernel that is asked for, or all of Debian's.
+CHECK_KERNELS	= $(DEBIAN_KERNELS)
+ifneq ($(KERNEL)$(KREL),)
+CHECK_KERNELS	= $(KERNEL)
+endif
+
 ifdef KREL
 ifndef KERNEL
 KERNEL		:= $(shell echo '$(KREL)' | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -44,7 +50,7 @@ module: $(KMOD_KOS)
 # the tree alone if nothing changed.
 $(KERNELS:%=$(KMOD_B)/%/tree/.prepared): $(KMOD_B)/%/tree/.prepared: FORCE
 	@mkdir -p $(KMOD_B)/$*
-	@[ '$(KREL_$*)' ] || { echo 'no headers of kernel $*; run tools/install-packages build' >&2; exit 1; }
+	@[ '$(KREL_$*)' ] || { echo 'no headers of kernel $*; install $(FLAVOUR_$*:%=linux-headers-%)' >&2; exit 1; }
 	@kmod/prepare --quiet --kernel '$(KREL_$*)' --headers '$(call kmod_headers,$*)' \
 		--version '$(VERSION)' --out $(KMOD_B)/$*/tree
 

@@ -572,7 +572,6 @@ static const struct file_operations nvmx_dev_fops = {
 	.poll = nvmx_dev_poll,
 	.unlocked_ioctl = nvmx_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice nvmx_dev = {

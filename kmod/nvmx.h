@@ -22,8 +22,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "vmx/vmx.h"
-#include "vmx/nested.h"
+#include "compat.h"
 
 /* ---- fields.c: the fields of this kernel's vmcs12 ------------------------ */
 
@@ -365,7 +364,7 @@ static inline void nvmx_hide_msr_bits(struct kvm_vcpu *vcpu, struct msr_data *ms
 {
 	if (msr->index == MSR_IA32_VMX_MISC && !msr->host_initiated &&
 	    to_vmx(vcpu)->nvmx.hides_vmwrite_any_field)
-		msr->data &= ~(u64)MSR_IA32_VMX_MISC_VMWRITE_SHADOW_RO_FIELDS;
+		msr->data &= ~(u64)VMX_MISC_VMWRITE_SHADOW_RO_FIELDS;
 }
 
 #endif /* _NVMX_H */

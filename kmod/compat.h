@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What KVM calls differently from one kernel to another.  Asks for the feature,
+ * never for the version: a distribution's kernel has what was backported to it.
+ */
+#ifndef _NVMX_COMPAT_H
+#define _NVMX_COMPAT_H
+
+#include "vmx/vmx.h"
+#include "vmx/nested.h"
+
+/* Bit 29 of IA32_VMX_MISC. */
+#ifndef VMX_MISC_VMWRITE_SHADOW_RO_FIELDS
+#define VMX_MISC_VMWRITE_SHADOW_RO_FIELDS	MSR_IA32_VMX_MISC_VMWRITE_SHADOW_RO_FIELDS
+#endif
+
+/*
+ * Does L1 use an enlightened VMCS?  Older kernels have no CONFIG_KVM_HYPERV, and
+ * the pointer is always there.
+ */
+static inline bool nvmx_uses_evmcs(const struct vcpu_vmx *vmx)
+{
+#if defined(CONFIG_KVM_HYPERV) || __has_include("vmx/evmcs.h")
+	return evmptr_is_valid(READ_ONCE(vmx->nested.hv_evmcs_vmptr));
+#else
+	return false;
+#endif
+}
+
+#endif /* _NVMX_COMPAT_H */
