@@ -5,7 +5,8 @@
 .PHONY: check-kmod check-dkms check-abi
 
 check-kmod:
-	@tests/kmod/prepare '$(KREL)'
+	@status=0; for release in $(foreach k,$(CHECK_KERNELS),'$(KREL_$(k))'); do \
+		tests/kmod/prepare "$$release" || status=1; done; exit $$status
 
 check-dkms: $(BUILD)/machine/kernel/6.1/release
 	@tests/kmod/dkms '$(KREL_6.1)' $(<D)/root '$(VERSION)'

@@ -113,11 +113,16 @@ uint64_t vm_get_msr(struct vm *vm, uint32_t msr)
 	return m.entry.data;
 }
 
-void vm_set_msr(struct vm *vm, uint32_t msr, uint64_t value)
+bool vm_try_set_msr(struct vm *vm, uint32_t msr, uint64_t value)
 {
 	struct one_msr m = { .head.nmsrs = 1, .entry.index = msr, .entry.data = value };
 
-	if (ioctl(vm->vcpu, KVM_SET_MSRS, &m) != 1)
+	return ioctl(vm->vcpu, KVM_SET_MSRS, &m) == 1;
+}
+
+void vm_set_msr(struct vm *vm, uint32_t msr, uint64_t value)
+{
+	if (!vm_try_set_msr(vm, msr, value))
 		bail("KVM_SET_MSRS of %#x", msr);
 }
 

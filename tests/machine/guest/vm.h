@@ -77,6 +77,7 @@ uint64_t vm_l1_rdmsr(struct vm *vm, uint32_t msr);
 /* MSRs by KVM_{GET,SET}_MSRS, as user space sees them. */
 uint64_t vm_get_msr(struct vm *vm, uint32_t msr);
 void vm_set_msr(struct vm *vm, uint32_t msr, uint64_t value);
+bool vm_try_set_msr(struct vm *vm, uint32_t msr, uint64_t value);
 
 /* A statistic of the vCPU by KVM_GET_STATS_FD; false if there is none of that name. */
 bool vm_stat(struct vm *vm, const char *name, uint64_t *ret);
