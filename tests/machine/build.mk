@@ -8,7 +8,7 @@ BM		:= $(BUILD)/machine
 MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Ikmod/uapi
 
 .PHONY: machine-small machine-selftests machine-full machine-shell demo check check-run check-machine \
-	check-dkms-machine check-long machine-check FORCE
+	check-dkms-machine check-long machine-check check-differential-long FORCE
 
 # ---- kernels and boot ROM ------------------------------------------------------
 
@@ -139,6 +139,14 @@ check-dkms-machine: $(BM)/loader/boot.rom
 
 CHECK		+= check-machine
 LONG		+= check-dkms-machine
+
+# Ten million operations, ten thousand switches, on one CPU and on two at the same time.
+check-differential-long: machine-small
+	@$(TM)/check --kernel $(KERNEL) --timeout 14400 --set nvmx_chunks=25 --set nvmx_blocks=100 \
+		--set nvmx_pace=10 --set nvmx_least_ops=10000000 --set nvmx_least_switches=10000 \
+		$(TM)/scenarios/differential.sh $(TM)/scenarios/differential-smp.sh
+
+LONG		+= check-differential-long
 
 # A new make after the packages are there: fragments ask pkg-config when they are read.
 check:

@@ -8,7 +8,7 @@ GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
 		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under \
-		   nvmx-window nvmx-trace nvmx-costs vmx-vcpus vmx-odd
+		   nvmx-window nvmx-trace nvmx-costs vmx-vcpus vmx-odd vmx-diff
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem tap l1-image)
 
@@ -28,7 +28,7 @@ $(GUEST_B)/l1/%.o: $(GUEST)/%.S
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(L1_CFLAGS) -c -o $@ $<
 
-$(GUEST_B)/l1/l1.elf: $(GUEST)/l1.lds $(patsubst %,$(GUEST_B)/l1/%.o,l1-entry l1 l2)
+$(GUEST_B)/l1/l1.elf: $(GUEST)/l1.lds $(patsubst %,$(GUEST_B)/l1/%.o,l1-entry l1 l1-diff l1-diff-state l2 l2-diff)
 	$(call say,LD)$(LD) -static -nostdlib -z noexecstack --no-warn-rwx-segments -T $< -o $@ $(filter %.o,$^)
 
 $(GUEST_B)/l1/l1.bin: $(GUEST_B)/l1/l1.elf
@@ -49,6 +49,7 @@ $(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
 
 $(GUEST_B)/nvmx-under: $(GUEST_B)/shipped.o $(POLICY_LIB)
 $(GUEST_B)/nvmx-under: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs json-c)
+$(GUEST_B)/vmx-diff: $(GUEST_B)/diff-vm.o
 
 $(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ $(GUEST_LIBS)

@@ -39,6 +39,15 @@ void dev_open(void)
 		bail("/dev/nvmx");
 }
 
+uint64_t dev_features(void)
+{
+	struct nvmx_info info = { .size = sizeof(info) };
+
+	if (ioctl(dev_fd, NVMX_GET_INFO, &info) < 0)
+		bail("NVMX_GET_INFO");
+	return info.features;
+}
+
 const struct nvmx_field *dev_field(uint32_t encoding)
 {
 	unsigned int i;

@@ -25,6 +25,8 @@ extern int dev_fd;
 void dev_open(void);
 /* The same, but where there is no /dev/nvmx returns false. */
 bool dev_try_open(void);
+/* NVMX_FEATURE_* */
+uint64_t dev_features(void);
 
 /* A field of the table, NULL if it is not there. */
 const struct nvmx_field *dev_field(uint32_t encoding);

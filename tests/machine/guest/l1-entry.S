@@ -57,6 +57,7 @@ l1_enter_l2:
 	.global l1_host_rip
 l1_host_rip:
 	mov	%rax, l1_saved_rax
+	mov	%rsp, l1_exit_rsp
 	mov	l1_saved_rsp, %rsp
 	mov	(%rsp), %rax
 	mov	%rcx, 0x08(%rax)
@@ -113,6 +114,8 @@ l1_fault_common:
 	push	%rax
 	mov	8(%rsp), %rax
 	mov	%rax, l1_fault_vector
+	mov	16(%rsp), %rax
+	mov	%rax, l1_fault_error
 	mov	l1_fixup, %rax
 	mov	%rax, 24(%rsp)
 	pop	%rax
@@ -126,9 +129,11 @@ l1_fault_common:
 
 	.data
 	.balign	8
-	.global l1_fixup, l1_fault_vector
+	.global l1_fixup, l1_fault_vector, l1_fault_error, l1_exit_rsp
 l1_fixup:		.quad 0
 l1_fault_vector:	.quad 0
+l1_fault_error:		.quad 0
+l1_exit_rsp:		.quad 0		/* HOST_RSP, as L1 got it */
 l1_saved_rsp:		.quad 0
 l1_saved_rax:		.quad 0
 	.section .note.GNU-stack, "", @progbits

@@ -4,6 +4,7 @@
  * and nothing else.  No libc, no interrupts; 64-bit.  Each vCPU has one of its own.
  */
 #include "l1.h"
+#include "l1-diff.h"
 
 #define MAILBOX ((struct l1_mailbox *)L1_MAILBOX)
 
@@ -235,6 +236,14 @@ static uint64_t vmptrld(unsigned int which)
 	return vmx_pointer('p', L1_VMCS(which));
 }
 
+/* Writes a whole valid VMCS to the current one. */
+void l1_setup_current(void)
+{
+	setup_controls();
+	setup_host_state();
+	setup_guest_state();
+}
+
 static uint64_t setup(unsigned int which)
 {
 	uint64_t flags = vmclear(which);
@@ -243,9 +252,7 @@ static uint64_t setup(unsigned int which)
 		flags = vmptrld(which);
 	if (flags || l1_fault_vector != L1_NO_VECTOR)
 		return flags;
-	setup_controls();
-	setup_host_state();
-	setup_guest_state();
+	l1_setup_current();
 	return 0;
 }
 
@@ -376,6 +383,9 @@ static uint64_t execute(struct l1_op *op)
 		return 0;
 	case L1_RDTSC:
 		op->value = rdtsc();
+		return 0;
+	case L1_DIFF:
+		l1_diff();
 		return 0;
 	default:
 		return 0;

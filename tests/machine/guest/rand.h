@@ -5,19 +5,30 @@
 
 #include <stdint.h>
 
-static uint64_t rand_state;
+static inline uint64_t random64_of(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1dULL;
+}
+
+static inline unsigned int below_of(uint64_t *state, unsigned int n)
+{
+	return (random64_of(state) >> 33) % n;
+}
+
+/* The same for a program that needs only one source. */
+static uint64_t rand_state __attribute__((unused));
 
 static inline uint64_t random64(void)
 {
-	rand_state ^= rand_state << 13;
-	rand_state ^= rand_state >> 7;
-	rand_state ^= rand_state << 17;
-	return rand_state * 0x2545f4914f6cdd1dULL;
+	return random64_of(&rand_state);
 }
 
 static inline unsigned int below(unsigned int n)
 {
-	return (random64() >> 33) % n;
+	return below_of(&rand_state, n);
 }
 
 #endif

@@ -170,19 +170,30 @@ bool vm_stat_of_vm(struct vm *vm, const char *name, uint64_t *ret)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* The vCPU @index of vm->fd, with memory of its own, in which L1 waits to be run. */
-static void add_vcpu(struct vm *vm, unsigned int index)
+/* Memory in which L1 waits to be run. */
+static void *new_memory(uint64_t base)
 {
-	uint64_t base = (uint64_t)index * L1_MEM_SIZE;
+	void *mem;
+
+	mem = mmap(NULL, L1_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		bail("memory of the guest");
+	make_page_tables(mem, base);
+	make_gdt(mem);
+	memcpy(mem + L1_IMAGE, l1_image, l1_image_end - l1_image);
+	return mem;
+}
+
+/* The vCPU @index of vm->fd, with @mem of its own. */
+static void add_vcpu(struct vm *vm, unsigned int index, void *mem)
+{
 	struct kvm_userspace_memory_region region = {
-		.slot = index, .guest_phys_addr = base, .memory_size = L1_MEM_SIZE,
+		.slot = index, .guest_phys_addr = (uint64_t)index * L1_MEM_SIZE,
+		.memory_size = L1_MEM_SIZE, .userspace_addr = (uintptr_t)mem,
 	};
 	int size;
 
-	vm->mem = mmap(NULL, L1_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (vm->mem == MAP_FAILED)
-		bail("memory of the guest");
-	region.userspace_addr = (uintptr_t)vm->mem;
+	vm->mem = mem;
 	xioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vm->vcpu < 0)
@@ -195,15 +206,11 @@ static void add_vcpu(struct vm *vm, unsigned int index)
 	if (vm->run == MAP_FAILED)
 		bail("struct kvm_run");
 	vm->m = vm->mem + L1_MAILBOX;
-	vm->m->base = base;
-	make_page_tables(vm->mem, base);
-	make_gdt(vm->mem);
-	memcpy(vm->mem + L1_IMAGE, l1_image, l1_image_end - l1_image);
 	set_cpuid(vm);
-	set_registers(vm, base);
 }
 
-void vm_new(struct vm *ret, unsigned int flags)
+/* A VM whose only vCPU has @mem. */
+static void create(struct vm *ret, void *mem)
 {
 	struct vm vm = {};
 
@@ -215,14 +222,27 @@ void vm_new(struct vm *ret, unsigned int flags)
 		bail("KVM_CREATE_VM");
 	vm.id = dev_newest_vm();
 	xioctl(vm.fd, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
-	add_vcpu(&vm, 0);
+	add_vcpu(&vm, 0, mem);
 	*ret = vm;
+}
+
+void vm_new(struct vm *ret, unsigned int flags)
+{
+	create(ret, new_memory(0));
+	set_registers(ret, 0);
 	if (!(flags & VM_NO_BOOT))
 		vm_boot(ret);
 }
 
+void vm_succeed(struct vm *ret, struct vm *old)
+{
+	create(ret, old->mem);
+	old->mem = NULL;
+}
+
 void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index)
 {
+	uint64_t base = (uint64_t)index * L1_MEM_SIZE;
 	struct vm vm = { .id = first->id };
 	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
 
@@ -230,7 +250,9 @@ void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index)
 	vm.fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
 	if (vm.kvm < 0 || vm.fd < 0)
 		bail("another fd of the VM");
-	add_vcpu(&vm, index);
+	add_vcpu(&vm, index, new_memory(base));
+	set_registers(&vm, base);
+	vm.m->base = base;
 	/* not the boot processor, so it would wait for a SIPI */
 	xioctl(vm.vcpu, KVM_SET_MP_STATE, &runnable, "KVM_SET_MP_STATE");
 	*ret = vm;
@@ -243,7 +265,8 @@ void vm_free(struct vm *vm)
 	close(vm->vcpu);
 	close(vm->fd);
 	close(vm->kvm);
-	munmap(vm->mem, L1_MEM_SIZE);
+	if (vm->mem)
+		munmap(vm->mem, L1_MEM_SIZE);
 	memset(vm, 0, sizeof(*vm));
 }
 

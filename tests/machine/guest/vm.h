@@ -41,6 +41,8 @@ void vm_new(struct vm *ret, unsigned int flags);
  */
 void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index);
 void vm_free(struct vm *vm);
+/* A new VM that takes over the memory of another, which is good for nothing after it. */
+void vm_succeed(struct vm *ret, struct vm *old);
 void vm_boot(struct vm *vm);
 
 /* VM, L1 booted, in VMX operation, VMCS 0 set up and current. */
