@@ -213,9 +213,9 @@ static void test_smm_in_l2(enum dev_policy from, enum meanwhile what, const char
 /* ---- VMXOFF -------------------------------------------------------------- */
 
 /*
- * Written and flushed by VMCLEAR or by the VMPTRLD of another VMCS, then written again,
- * and VMXOFF without a flush; what is there after VMXON is KVM's choice.  Policies are
- * set between any two steps.
+ * Written and flushed by VMCLEAR, then written again, and VMXOFF without a flush, where
+ * what is there after VMXON is KVM's choice; or flushed by the VMPTRLD of another VMCS,
+ * with which L2 runs before VMXOFF.  Policies are set between any two steps.
  */
 static void off_and_on(struct vm *vm, int fd, const struct policy *const *p, bool by_vmclear,
 		       struct l1_op *reads, unsigned int n)
@@ -228,14 +228,18 @@ static void off_and_on(struct vm *vm, int fd, const struct policy *const *p, boo
 	pattern(ops, L1_VMWRITE, 0x1111111111111111ULL);
 	vm_batch(vm, ops, n);
 	dev_must_set(fd, p[1]);
-	if (by_vmclear)
+	if (by_vmclear) {
 		vm_op(vm, L1_VMCLEAR, 0, 0, 1);
-	else
+		vm_op(vm, L1_VMPTRLD, 0, 0, 1);
+		dev_must_set(fd, p[0]);
+		pattern(ops, L1_VMWRITE, 0x2222222222222222ULL);
+		vm_batch(vm, ops, n);
+	} else {
 		vm_op(vm, L1_VMPTRLD, 0, 1, 1);
-	vm_op(vm, L1_VMPTRLD, 0, 0, 1);
-	dev_must_set(fd, p[0]);
-	pattern(ops, L1_VMWRITE, 0x2222222222222222ULL);
-	vm_batch(vm, ops, n);
+		dev_must_set(fd, p[0]);
+		/* what it leaves in vmcs02 is not for the other VMCS */
+		vm_run_l2(vm, L2_SEGMENTS);
+	}
 	dev_must_set(fd, p[1]);
 	vm_op(vm, L1_VMXOFF, 0, 0, 1);
 	dev_must_set(fd, p[0]);

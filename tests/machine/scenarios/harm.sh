@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The rare ways out of L1 and L2: system management mode, VMXOFF.
+# Policies and files by the thousand, guests that do their worst, and the rare ways out
+# of L1 and L2.
 . /lib.sh
 
 load_modules; ok "our modules load"
 run /tests/vmx-odd
+run /tests/nvmx-harm
 unload_modules; ok "our modules unload"
 done_testing
