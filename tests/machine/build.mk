@@ -8,7 +8,7 @@ BM		:= $(BUILD)/machine
 MACHINE_CFLAGS	:= -O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Ikmod/uapi
 
 .PHONY: machine-small machine-selftests machine-full machine-shell demo check check-run check-machine \
-	check-dkms-machine check-long machine-check check-differential-long FORCE
+	check-dkms-machine check-selftests-long check-long machine-check check-differential-long FORCE
 
 # ---- kernels and boot ROM ------------------------------------------------------
 
@@ -147,6 +147,12 @@ check-differential-long: machine-small
 		$(TM)/scenarios/differential.sh $(TM)/scenarios/differential-smp.sh
 
 LONG		+= check-differential-long
+
+# All of KVM's selftests, and many more random policies.
+check-selftests-long: machine-selftests
+	@$(TM)/check --kernel $(KERNEL) --timeout 14400 --set nvmx_long=1 $(TM)/scenarios/selftests.sh
+
+LONG		+= check-selftests-long
 
 # A new make after the packages are there: fragments ask pkg-config when they are read.
 check:

@@ -2,19 +2,27 @@
 #
 # KVM's own selftests, of the kernel's source package, end as on the distribution's modules:
 # under every policy that nvmx ships, and while random policies replace one another.
-# machine: --with selftests --timeout 900
+# With nvmx_long=1 (run --set) also the slow ones, and several seeds.
+# machine: --with selftests
 . /lib.sh
 . /selftests.sh
 
-# Left to check-long.
-slow="hyperv_clock hyperv_features xapic_ipi_test xapic_state_test xen_shinfo_test"
+slow="hyperv_clock hyperv_features hyperv_tlb_flush recalc_apic_map_test xapic_ipi_test"
+slow="$slow xapic_state_test xen_shinfo_test"
+seeds=4711
+if [ -n "$nvmx_long" ]; then
+	slow=
+	seeds="1 2 3 4 5 6 7 8"
+	selftests_limit=300
+	selftests_limit_random=1200
+fi
 
 stock_verdicts $(selftests_without $slow)
 must_pass state_test vmx_set_nested_state_test smm_test
 
 load_modules; ok "our modules load"
 under_every_policy
-under_random_policies 4711
+under_random_policies $seeds
 [ "$evmcs" -ge 1 ]; ok "nvmx told that a VM used an enlightened VMCS"
 unload_modules; ok "our modules unload"
 done_testing
