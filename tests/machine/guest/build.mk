@@ -8,7 +8,8 @@ GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
 		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under \
-		   nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-diff
+		   nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-diff \
+		   nvmx-fuzz
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem tap l1-image)
 
@@ -46,6 +47,7 @@ $(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
 	$(call say,CC)$(CC) -c -o $@ $<
 
 $(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
+$(GUEST_B)/nvmx-fuzz: $(GUEST_B)/fuzz-ops.o $(GUEST_B)/fuzz-call.o
 
 $(GUEST_B)/nvmx-under: $(GUEST_B)/shipped.o $(POLICY_LIB)
 $(GUEST_B)/nvmx-under: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs json-c)

@@ -59,6 +59,11 @@ load_stock_modules() {
 	insmod /mods/stock/kvm.ko && insmod /mods/stock/kvm-intel.ko "$@"
 }
 
+# Does the kernel check itself, and so is slow?
+debug_kernel() {
+	[ -e /sys/kernel/debug/kmemleak ]
+}
+
 unload_modules() {
 	rmmod kvm_intel && rmmod kvm
 }
