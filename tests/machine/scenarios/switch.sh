@@ -8,6 +8,5 @@ load_modules; ok "our modules load"
 is "$(nproc)" 2 "two CPUs"
 run /tests/vmx-switch
 run /tests/vmx-switch 4711
-run /tests/vmx-vcpus
 unload_modules; ok "our modules unload"
 done_testing
