@@ -132,13 +132,8 @@ static void __init nvmx_fields_describe(void)
 	unsigned int i;
 	int r;
 
-	for (i = 0; i < nvmx_nr_fields; i++) {
-		struct nvmx_field_desc *field = &nvmx_fields[i];
-
-		field->flags = nvmx_field_flags(field->encoding);
-		if (nvmx_can_shadow() && field->stock_class == NVMX_CLASS_INTERCEPT)
-			field->flags |= NVMX_FIELD_ABSENT;
-	}
+	for (i = 0; i < nvmx_nr_fields; i++)
+		nvmx_fields[i].flags = nvmx_field_flags(nvmx_fields[i].encoding);
 
 	r = nvmx_can_shadow() ? nvmx_probe_fields() : -EOPNOTSUPP;
 	nvmx_knows_all_fields = !r;
@@ -146,8 +141,13 @@ static void __init nvmx_fields_describe(void)
 		pr_warn("nvmx: cannot ask the processor which VMCS fields it has (%d): only the kernel's own list can be shadowed\n",
 			r);
 
-	for (i = 0; i < nvmx_nr_fields; i++)
-		nvmx_fields[i].allowed_classes = nvmx_classes_allowed(&nvmx_fields[i]);
+	for (i = 0; i < nvmx_nr_fields; i++) {
+		struct nvmx_field_desc *field = &nvmx_fields[i];
+
+		if (nvmx_can_shadow() && r && field->stock_class == NVMX_CLASS_INTERCEPT)
+			field->flags |= NVMX_FIELD_ABSENT;
+		field->allowed_classes = nvmx_classes_allowed(field);
+	}
 }
 
 /* A policy of @class for all fields, or of the stock classes (NVMX_NR_CLASSES). */

@@ -3,16 +3,19 @@
  * Which fields does this processor have?  Appendix B of the SDM ties many to
  * controls, but the processor itself knows best: VMREAD and VMWRITE each field
  * of a VMCS that nothing runs with.  Once, while the module loads and no VM can
- * be there yet.
+ * be there yet; and on each CPU, because a VMCS that is made on one may run on
+ * any, and they have been seen to differ.
  */
+#include <linux/cpu.h>
 #include <linux/perf_event.h>
+#include <linux/smp.h>
 
 #include <asm/intel_pt.h>
 #include <asm/tlbflush.h>
 
 #include "nvmx.h"
 
-/* Enter VMX operation on this CPU, with preemption disabled; -errno. */
+/* Enter VMX operation on this CPU, which nobody takes from us; -errno. */
 static int __init nvmx_probe_vmxon(struct vmcs *region)
 {
 	u64 phys_addr = __pa(region);
@@ -59,35 +62,56 @@ static bool __init nvmx_probe_field(unsigned long encoding)
 	return ok;
 }
 
+struct nvmx_probe {
+	struct vmcs *region;
+	struct vmcs *vmcs;
+	int r;
+};
+
+static void __init nvmx_probe_cpu(void *arg)
+{
+	struct nvmx_probe *probe = arg;
+	unsigned int i;
+
+	probe->r = nvmx_probe_vmxon(probe->region);
+	if (probe->r)
+		return;
+
+	vmcs_clear(probe->vmcs);
+	vmcs_load(probe->vmcs);
+	for (i = 0; i < nvmx_nr_fields; i++)
+		if (nvmx_fields[i].stock_class == NVMX_CLASS_INTERCEPT &&
+		    !nvmx_probe_field(nvmx_fields[i].encoding))
+			nvmx_fields[i].flags |= NVMX_FIELD_ABSENT;
+	vmcs_clear(probe->vmcs);
+
+	nvmx_probe_vmxoff();
+}
+
 /*
- * Clears NVMX_FIELD_ABSENT of the fields that are there.  -errno: could not be
- * asked, and nothing is changed.
+ * Sets NVMX_FIELD_ABSENT of the fields that some CPU lacks; of those in the kernel's
+ * own list it knows.  -errno: a CPU could not be asked.
  */
 int __init nvmx_probe_fields(void)
 {
-	struct vmcs *region, *vmcs;
-	unsigned int i;
+	struct nvmx_probe probe = {
+		.region = alloc_vmcs(false),
+		.vmcs = alloc_vmcs(false),
+	};
 	int cpu, r = -ENOMEM;
 
-	region = alloc_vmcs(false);
-	vmcs = alloc_vmcs(false);
-	if (!region || !vmcs)
+	if (!probe.region || !probe.vmcs)
 		goto free;
 
-	cpu = get_cpu();
-	r = nvmx_probe_vmxon(region);
-	if (!r) {
-		vmcs_clear(vmcs);
-		vmcs_load(vmcs);
-		for (i = 0; i < nvmx_nr_fields; i++)
-			if (nvmx_probe_field(nvmx_fields[i].encoding))
-				nvmx_fields[i].flags &= ~NVMX_FIELD_ABSENT;
-		vmcs_clear(vmcs);
-		nvmx_probe_vmxoff();
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		r = smp_call_function_single(cpu, nvmx_probe_cpu, &probe, true) ?: probe.r;
+		if (r)
+			break;
 	}
-	put_cpu();
+	cpus_read_unlock();
 free:
-	free_vmcs(vmcs);
-	free_vmcs(region);
+	free_vmcs(probe.vmcs);
+	free_vmcs(probe.region);
 	return r;
 }
