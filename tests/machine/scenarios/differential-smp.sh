@@ -2,5 +2,5 @@
 #
 # The differential test on two CPUs: two VMs at a time, whose vCPUs move between them.
 # machine: --cpus 2 --timeout 1800
-default_seed=4711
+default_seed=4711 default_blocks=8
 . /scenarios/differential.sh

@@ -14,7 +14,7 @@
 . /lib.sh
 
 seed=${nvmx_seed:-${default_seed:-20190507}} ops=${nvmx_ops:-4000}
-chunks=${nvmx_chunks:-1} count=${nvmx_blocks:-8} pace=${nvmx_pace:-1}
+chunks=${nvmx_chunks:-1} count=${nvmx_blocks:-${default_blocks:-16}} pace=${nvmx_pace:-1}
 [ -z "$nvmx_block" ] || count=1
 
 # explain_all: says of each block that differs where it begins to.
