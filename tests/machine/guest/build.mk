@@ -11,7 +11,7 @@ GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-swi
 		   nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-diff \
 		   nvmx-fuzz
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
-GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem tap l1-image)
+GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem quiet tap l1-image)
 
 # No FPU state, no red zone under interrupts, absolute addresses.
 L1_CFLAGS	:= -std=gnu11 -O2 -g -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \

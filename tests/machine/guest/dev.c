@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -299,4 +300,21 @@ uint64_t dev_writes(const struct counters *c, uint32_t encoding)
 		if (c->fields[i].encoding == encoding)
 			return c->fields[i].vmwrite_exits;
 	return 0;
+}
+
+void dev_test_unused(void)
+{
+	struct nvmx_info info = { .size = sizeof(info) };
+	char text[20] = "";
+	FILE *f;
+
+	is(ioctl(dev_fd, NVMX_GET_INFO, &info), 0, "NVMX_GET_INFO");
+	is(info.nr_vms, 0, "no VM is left");
+	close(dev_fd);
+	dev_fd = -1;
+	f = fopen("/sys/module/kvm_intel/refcnt", "re");
+	if (!f || !fgets(text, sizeof(text), f))
+		bail("refcnt");
+	fclose(f);
+	is(strtoul(text, NULL, 10), 0, "nobody holds kvm_intel");
 }

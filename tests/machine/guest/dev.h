@@ -103,4 +103,7 @@ void dev_counters(int vm_fd, struct counters *ret);
 uint64_t dev_reads(const struct counters *c, uint32_t encoding);
 uint64_t dev_writes(const struct counters *c, uint32_t encoding);
 
+/* Tests that no VM is left and nobody holds the module; closes the device. */
+void dev_test_unused(void);
+
 #endif

@@ -269,23 +269,6 @@ static void test_memory(unsigned long count)
 	is(mem_open_fds(), fds, "no file descriptor is left over");
 }
 
-static void test_nothing_left(void)
-{
-	struct nvmx_info info = { .size = sizeof(info) };
-	char text[20] = "";
-	FILE *f;
-
-	fuzz_close(&shared);
-	is(ioctl(dev_fd, NVMX_GET_INFO, &info), 0, "NVMX_GET_INFO");
-	is(info.nr_vms, 0, "no VM is left");
-	close(dev_fd);
-	f = fopen("/sys/module/kvm_intel/refcnt", "re");
-	if (!f || !fgets(text, sizeof(text), f))
-		bail("refcnt");
-	fclose(f);
-	is(strtoul(text, NULL, 10), 0, "nobody holds kvm_intel");
-}
-
 int main(int argc, char *argv[])
 {
 	unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 0) : 20000;
@@ -301,6 +284,7 @@ int main(int argc, char *argv[])
 		fuzz_init(&keepers[i], &shared, seed * 1000 + 100 + i);
 	test_memory(count);
 	test_outcomes(count + count / 10);
-	test_nothing_left();
+	fuzz_close(&shared);
+	dev_test_unused();
 	return done_testing();
 }

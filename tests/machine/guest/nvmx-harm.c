@@ -203,17 +203,6 @@ static void test_opens(unsigned int n)
 	free(fds);
 }
 
-static void bare_vm(void)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd;
-
-	fd = ioctl(kvm, KVM_CREATE_VM, 0);
-	if (fd < 0)
-		bail("KVM_CREATE_VM");
-	close(fd);
-	close(kvm);
-}
-
 static void test_lazy_reader(unsigned int n)
 {
 	int fd = open("/dev/nvmx", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -222,11 +211,11 @@ static void test_lazy_reader(unsigned int n)
 	unsigned int i, got = 0;
 
 	for (i = 0; i < NVMX_EVENT_BACKLOG / 2; i++)
-		bare_vm();
+		vm_come_and_go();
 	before = held();
 	test_begin();
 	for (i = 0; i < n; i++)
-		bare_vm();
+		vm_come_and_go();
 	expect_flat(&before, n, n / 4, "full, and more came");
 	while (read(fd, &e, sizeof(e)) == sizeof(e) && e.type != NVMX_EVENT_OVERFLOW)
 		got++;

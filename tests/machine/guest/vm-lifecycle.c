@@ -19,6 +19,7 @@
 #include <linux/kvm.h>
 
 #include "dev.h"
+#include "mem.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -291,17 +292,6 @@ static void test_killed(void)
 	close(ready[1]);
 }
 
-static void bare_vm(void)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd;
-
-	fd = ioctl(kvm, KVM_CREATE_VM, 0);
-	if (fd < 0)
-		bail("KVM_CREATE_VM");
-	close(fd);
-	close(kvm);
-}
-
 static void test_overflow(void)
 {
 	int lazy = open_reader(O_NONBLOCK), eager = open_reader(O_NONBLOCK);
@@ -310,7 +300,7 @@ static void test_overflow(void)
 
 	test_begin();
 	for (i = 0; i < n; i++) {
-		bare_vm();
+		vm_come_and_go();
 		expect_is(next(eager).type, NVMX_EVENT_VM_CREATED, "another reader: created");
 		expect_is(next(eager).type, NVMX_EVENT_VM_GONE, "another reader: gone");
 	}
@@ -326,7 +316,7 @@ static void test_overflow(void)
 	expect_is(e.lost, 2 * n - NVMX_EVENT_BACKLOG, "with the number of lost records");
 	expect(!e.id && !e.pid, "of no VM");
 	expect(drained(lazy), "and nothing more");
-	bare_vm();
+	vm_come_and_go();
 	expect_is(next(lazy).type, NVMX_EVENT_VM_CREATED, "the next record comes again");
 	expect_is(next(lazy).type, NVMX_EVENT_VM_GONE, "and the one after it");
 	test_end("a reader that does not read gets %u records, then one OVERFLOW", NVMX_EVENT_BACKLOG);
@@ -335,36 +325,6 @@ static void test_overflow(void)
 }
 
 /* ---- leaks --------------------------------------------------------------- */
-
-static uint64_t meminfo(const char *name)
-{
-	unsigned long long value = 0;
-	size_t n = strlen(name);
-	char line[200];
-	FILE *f = fopen("/proc/meminfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, name, n) && line[n] == ':')
-			value = strtoull(line + n + 1, NULL, 10);
-	if (f)
-		fclose(f);
-	return value;
-}
-
-/* Objects in use in all kmalloc caches of the accounted kind, which nvmx uses. */
-static uint64_t kmalloc_objects(void)
-{
-	unsigned long long objects, sum = 0;
-	char line[400];
-	FILE *f = fopen("/proc/slabinfo", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "kmalloc-cg-%*s %llu", &objects) == 1)
-			sum += objects;
-	if (f)
-		fclose(f);
-	return sum;
-}
 
 static void one_life(unsigned int i)
 {
@@ -396,18 +356,6 @@ static void one_life(unsigned int i)
 		close(fd);
 }
 
-static void settle(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-
-	/* what KVM frees by SRCU and work queues, too */
-	sync();
-	if (fd < 0 || write(fd, "3", 1) != 1)
-		bail("drop_caches");
-	close(fd);
-	usleep(500000);
-}
-
 static void test_leaks(unsigned int lives)
 {
 	uint64_t free_before, free_after, objects_before, objects_after;
@@ -415,14 +363,14 @@ static void test_leaks(unsigned int lives)
 
 	for (i = 0; i < 60; i++)
 		one_life(i);
-	settle();
-	free_before = meminfo("MemFree");
-	objects_before = kmalloc_objects();
+	mem_settle();
+	free_before = mem_info("MemFree");
+	objects_before = mem_kmalloc_objects();
 	for (i = 0; i < lives; i++)
 		one_life(i);
-	settle();
-	free_after = meminfo("MemFree");
-	objects_after = kmalloc_objects();
+	mem_settle();
+	free_after = mem_info("MemFree");
+	objects_after = mem_kmalloc_objects();
 	note("MemFree %llu kB, then %llu kB; kmalloc objects %llu, then %llu",
 	     (unsigned long long)free_before, (unsigned long long)free_after,
 	     (unsigned long long)objects_before, (unsigned long long)objects_after);
@@ -430,23 +378,6 @@ static void test_leaks(unsigned int lives)
 	ok(free_after + 2 * lives > free_before, "%u VMs come and go: no page leaks", lives);
 	ok(objects_before && objects_after < objects_before + lives / 2,
 	   "%u VMs come and go: no kmalloc object leaks", lives);
-}
-
-static void test_nothing_left(void)
-{
-	struct nvmx_info info = { .size = sizeof(info) };
-	char text[20] = "";
-	FILE *f;
-
-	is(ioctl(dev_fd, NVMX_GET_INFO, &info), 0, "NVMX_GET_INFO");
-	is(info.nr_vms, 0, "no VM is left");
-	close(dev_fd);
-	dev_fd = -1;
-	f = fopen("/sys/module/kvm_intel/refcnt", "re");
-	if (!f || !fgets(text, sizeof(text), f))
-		bail("refcnt");
-	fclose(f);
-	is(strtoul(text, NULL, 10), 0, "nobody holds kvm_intel");
 }
 
 int main(int argc, char *argv[])
@@ -460,6 +391,6 @@ int main(int argc, char *argv[])
 	test_killed();
 	test_overflow();
 	test_leaks(argc > 1 ? strtoul(argv[1], NULL, 0) : 1000);
-	test_nothing_left();
+	dev_test_unused();
 	return done_testing();
 }

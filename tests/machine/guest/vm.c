@@ -386,3 +386,14 @@ uint64_t vm_l1_rdmsr(struct vm *vm, uint32_t msr)
 {
 	return must(vm, L1_RDMSR, msr, 0)->value;
 }
+
+void vm_come_and_go(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd;
+
+	fd = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (fd < 0)
+		bail("KVM_CREATE_VM");
+	close(fd);
+	close(kvm);
+}

@@ -48,6 +48,9 @@ void vm_boot(struct vm *vm);
 /* VM, L1 booted, in VMX operation, VMCS 0 set up and current. */
 void vm_new_vmx(struct vm *ret);
 
+/* A VM without a vCPU: made, and gone. */
+void vm_come_and_go(void);
+
 /* Runs the vCPU until L1 has executed the batch that is in the mailbox. */
 void vm_run(struct vm *vm);
 

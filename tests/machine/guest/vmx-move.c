@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dev.h"
+#include "quiet.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -133,37 +134,6 @@ static void test_in_l1(enum dev_policy from)
 
 /* ---- in the middle of L2 ------------------------------------------------- */
 
-static const uint32_t quiet_fields[] = {
-	CR0_READ_SHADOW, CR4_READ_SHADOW, VM_ENTRY_INSTRUCTION_LEN, VM_ENTRY_EXCEPTION_ERROR_CODE,
-	HOST_FS_BASE, HOST_GS_BASE, HOST_RSP,
-};
-#define NR_QUIET (sizeof(quiet_fields) / sizeof(quiet_fields[0]))
-
-/* Quiet fields written, L2 with L2_PORT as its own, all fields read. */
-static unsigned int make_ops(struct vm *vm, struct l1_op *ops, uint64_t salt)
-{
-	uint64_t controls = vm_vmread(vm, CPU_BASED_VM_EXEC_CONTROL) & ~(1ULL << 24);
-	unsigned int i, n = 0;
-
-	ops[n++] = (struct l1_op){
-		.op = L1_VMWRITE, .field = CPU_BASED_VM_EXEC_CONTROL, .value = controls,
-	};
-	for (i = 0; i < NR_QUIET; i++)
-		ops[n++] = (struct l1_op){
-			.op = L1_VMWRITE, .field = quiet_fields[i], .value = (salt + i) & 0x7fffffff,
-		};
-	ops[n++] = (struct l1_op){
-		.op = L1_VMWRITE, .field = GUEST_RIP, .value = vm->m->l2_entry[L2_HOST],
-	};
-	ops[n++] = (struct l1_op){ .op = L1_ENTER };
-	for (i = 0; i < dev_nr_fields; i++)
-		ops[n++] = (struct l1_op){ .op = L1_VMREAD, .field = dev_fields[i].encoding };
-	vm->m->l2_gpr[GPR_RBX] = 0;
-	memcpy(vm->m->ops, ops, n * sizeof(*ops));
-	vm->m->nr_ops = n;
-	return n;
-}
-
 /* The vCPU comes to user space three times in L2; *to is set, or the VM moved, each time. */
 static void run(struct vm *vm, int *fd, const struct policy *to, bool moves)
 {
@@ -187,7 +157,7 @@ static void test_in_l2(enum dev_policy from, bool moves)
 	enum dev_policy to;
 	struct vm reference, vm;
 	int reference_fd, fd;
-	unsigned int i, n;
+	unsigned int n;
 
 	vm_new_vmx(&reference);
 	reference_fd = dev_open_vm(reference.id);
@@ -196,19 +166,14 @@ static void test_in_l2(enum dev_policy from, bool moves)
 	fd = dev_open_vm(vm.id);
 	test_begin();
 	for (to = 0; to < POLICY_NR; to++) {
-		n = make_ops(&reference, want, 0x1234567 * (1 + to));
+		n = quiet_prepare(&reference, want, 0x1234567 * (1 + to));
 		run(&reference, &reference_fd, NULL, false);
 		memcpy(want, reference.m->ops, n * sizeof(*want));
-		make_ops(&vm, got, 0x1234567 * (1 + to));
+		quiet_prepare(&vm, got, 0x1234567 * (1 + to));
 		dev_must_set(fd, &policies[from]);
 		run(&vm, &fd, &policies[to], moves);
 		memcpy(got, vm.m->ops, n * sizeof(*got));
-		for (i = 0; i < n; i++)
-			expect((got[i].value == want[i].value || dev_is_unspecified(got[i].field)) &&
-			       got[i].flags == want[i].flags,
-			       "%s to %s: operation %u of %s: %#llx, not %#llx", policies[from].name,
-			       policies[to].name, i, dev_name(got[i].field),
-			       (unsigned long long)got[i].value, (unsigned long long)want[i].value);
+		quiet_compare(want, got, n, &policies[from], &policies[to]);
 	}
 	test_end("%s from %s to every policy, the vCPU in user space and L2 active: as without",
 		 moves ? "moved" : "switched", policies[from].name);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dev.h"
+#include "quiet.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -123,38 +124,6 @@ static void test_smm_in_l1(enum dev_policy from)
 
 /* ---- SMM from L2 --------------------------------------------------------- */
 
-/* Not read by an entry into L2, and left alone by its exit. */
-static const uint32_t quiet_fields[] = {
-	CR0_READ_SHADOW, CR4_READ_SHADOW, VM_ENTRY_INSTRUCTION_LEN, VM_ENTRY_EXCEPTION_ERROR_CODE,
-	HOST_FS_BASE, HOST_GS_BASE, HOST_RSP,
-};
-#define NR_QUIET (sizeof(quiet_fields) / sizeof(quiet_fields[0]))
-
-/* Quiet fields written, L2 with L2_PORT as its own, all fields read. */
-static unsigned int make_ops(struct vm *vm, struct l1_op *ops, uint64_t salt)
-{
-	uint64_t controls = vm_vmread(vm, CPU_BASED_VM_EXEC_CONTROL) & ~(1ULL << 24);
-	unsigned int i, n = 0;
-
-	ops[n++] = (struct l1_op){
-		.op = L1_VMWRITE, .field = CPU_BASED_VM_EXEC_CONTROL, .value = controls,
-	};
-	for (i = 0; i < NR_QUIET; i++)
-		ops[n++] = (struct l1_op){
-			.op = L1_VMWRITE, .field = quiet_fields[i], .value = (salt + i) & 0x7fffffff,
-		};
-	ops[n++] = (struct l1_op){
-		.op = L1_VMWRITE, .field = GUEST_RIP, .value = vm->m->l2_entry[L2_HOST],
-	};
-	ops[n++] = (struct l1_op){ .op = L1_ENTER };
-	for (i = 0; i < dev_nr_fields; i++)
-		ops[n++] = (struct l1_op){ .op = L1_VMREAD, .field = dev_fields[i].encoding };
-	vm->m->l2_gpr[GPR_RBX] = 0;
-	memcpy(vm->m->ops, ops, n * sizeof(*ops));
-	vm->m->nr_ops = n;
-	return n;
-}
-
 /* L2 comes to user space three times, and an SMI in the middle of it each time. */
 static void run(struct vm *vm, int fd, struct l1_op *ops, unsigned int n,
 		const struct policy *to, enum meanwhile what)
@@ -188,17 +157,12 @@ static void test_smm_in_l2(enum dev_policy from, enum meanwhile what, const char
 	dev_must_set(fds[0], &policies[POLICY_INTERCEPT_ALL]);
 	test_begin();
 	for (to = 0; to < POLICY_NR; to++) {
-		n = make_ops(&vms[0], want, 0x1234567 * (1 + to));
+		n = quiet_prepare(&vms[0], want, 0x1234567 * (1 + to));
 		run(&vms[0], fds[0], want, n, NULL, NOTHING);
-		make_ops(&vms[1], got, 0x1234567 * (1 + to));
+		quiet_prepare(&vms[1], got, 0x1234567 * (1 + to));
 		dev_must_set(fds[1], &policies[from]);
 		run(&vms[1], fds[1], got, n, &policies[to], what);
-		for (i = 0; i < n; i++)
-			expect((got[i].value == want[i].value || dev_is_unspecified(got[i].field)) &&
-			       got[i].flags == want[i].flags,
-			       "%s to %s: operation %u of %s: %#llx, not %#llx", policies[from].name,
-			       policies[to].name, i, dev_name(got[i].field),
-			       (unsigned long long)got[i].value, (unsigned long long)want[i].value);
+		quiet_compare(want, got, n, &policies[from], &policies[to]);
 		if (vms[1].m->l2_gpr[GPR_RBX] != 3)
 			break;
 	}

@@ -17,6 +17,7 @@
 
 #include "dev.h"
 #include "rand.h"
+#include "quiet.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -179,28 +180,11 @@ static void test_before_vmxon(void)
 
 /* ---- while L2 runs ------------------------------------------------------- */
 
-/* Not read by an entry into L2, and left alone by its exit. */
-static const uint32_t quiet_fields[] = {
-	CR0_READ_SHADOW, CR4_READ_SHADOW, VMX_PREEMPTION_TIMER_VALUE, VM_ENTRY_INSTRUCTION_LEN,
-	VM_ENTRY_EXCEPTION_ERROR_CODE, HOST_FS_BASE, HOST_GS_BASE, HOST_RSP,
-};
-#define NR_QUIET (sizeof(quiet_fields) / sizeof(quiet_fields[0]))
-
 /* VMWRITE of the quiet fields, L2 spinning until told, VMREAD of all fields. */
 static unsigned int make_spin(struct vm *vm, struct l1_op *ops, uint64_t salt)
 {
-	unsigned int i, n = 0;
+	unsigned int n = quiet_ops(vm, ops, salt, L2_SPIN);
 
-	for (i = 0; i < NR_QUIET; i++)
-		ops[n++] = (struct l1_op){
-			.op = L1_VMWRITE, .field = quiet_fields[i], .value = (salt + i) & 0x7fffffff,
-		};
-	ops[n++] = (struct l1_op){
-		.op = L1_VMWRITE, .field = GUEST_RIP, .value = vm->m->l2_entry[L2_SPIN],
-	};
-	ops[n++] = (struct l1_op){ .op = L1_ENTER };
-	for (i = 0; i < dev_nr_fields; i++)
-		ops[n++] = (struct l1_op){ .op = L1_VMREAD, .field = dev_fields[i].encoding };
 	vm->m->l2_gpr[GPR_RDI] = L1_MAILBOX + offsetof(struct l1_mailbox, l2_alive);
 	vm->m->l2_gpr[GPR_RSI] = L1_MAILBOX + offsetof(struct l1_mailbox, l2_stop);
 	vm->m->l2_alive = 0;
