@@ -4,19 +4,13 @@
  * names, matches, and what a chain of policies comes to on this kernel.
  * A set owns its policies.
  */
-#include <dirent.h>
 #include <fnmatch.h>
-#include <sys/stat.h>
 
+#include "policy/conf-files.h"
 #include "policy/internal.h"
 
 /* The longest chain of policies that extend each other. */
 #define CHAIN_MAX	32
-
-struct file {
-	char *name;
-	char *path;
-};
 
 /* A file that could not be used, for those who ask for its policy. */
 struct broken {
@@ -33,8 +27,6 @@ struct policy_set {
 
 struct loader {
 	struct policy_set *set;
-	struct file *files;
-	size_t n_files;
 	policy_set_error_t on_error;
 	void *userdata;
 };
@@ -52,65 +44,6 @@ static void report(const struct loader *l, const char *sentence)
 		l->on_error(sentence ?: "Out of memory.", l->userdata);
 }
 
-static int add_file(struct loader *l, const char *dir, const char *name)
-{
-	_cleanup_free_ char *path = NULL;
-	struct file *files;
-	size_t i;
-
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	for (i = 0; i < l->n_files; i++)
-		if (streq(l->files[i].name, name)) {
-			free(l->files[i].path);
-			l->files[i].path = steal_ptr(path);
-			return 0;
-		}
-
-	files = reallocarray(l->files, l->n_files + 1, sizeof(*files));
-	if (!files)
-		return -ENOMEM;
-	l->files = files;
-	files[i].name = strdup(name);
-	if (!files[i].name)
-		return -ENOMEM;
-	files[i].path = steal_ptr(path);
-	l->n_files++;
-	return 0;
-}
-
-static int add_dir(struct loader *l, const char *dir)
-{
-	_cleanup_free_ char *sentence = NULL;
-	struct dirent *e;
-	int r = 0;
-	DIR *d;
-
-	d = opendir(dir);
-	if (!d) {
-		if (errno == ENOENT)
-			return 0;
-		error_set(&sentence, 0, "%s: The directory cannot be read: %m.", dir);
-		report(l, sentence);
-		return 0;
-	}
-	while (r == 0 && (e = readdir(d))) {
-		size_t n = strlen(e->d_name);
-
-		if (e->d_name[0] != '.' && n > 5 && streq(e->d_name + n - 5, ".json"))
-			r = add_file(l, dir, e->d_name);
-	}
-	closedir(d);
-	return r;
-}
-
-static int compare_files(const void *a, const void *b)
-{
-	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
-}
-
 /* Takes the policy over. */
 static int add_policy(struct policy_set *set, struct policy *policy)
 {
@@ -126,7 +59,7 @@ static int add_policy(struct policy_set *set, struct policy *policy)
 }
 
 /* Takes the sentence over. */
-static int add_broken(struct loader *l, const struct file *f, char *sentence)
+static int add_broken(struct loader *l, const struct conf_file *f, char *sentence)
 {
 	_cleanup_free_ char *s = sentence, *name = NULL;
 	struct policy_set *set = l->set;
@@ -151,30 +84,22 @@ static const struct policy *find(const struct policy_set *set, const char *name)
 	return NULL;
 }
 
-static int load_file(struct loader *l, const struct file *f)
+static int load_file(struct loader *l, const struct conf_file *f)
 {
 	_cleanup_policy_ struct policy *p = NULL;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -EBADF;
 	const struct policy *other;
 	char *sentence = NULL;
-	struct stat st;
+	size_t size;
 	int r;
 
-	/* The path is for the bus, too. */
-	if (!utf8_is_text(f->name)) {
-		error_set(&sentence, 0, "%s: The file's name is not UTF-8, or has control "
-			  "characters; rename it.", f->path);
-		return add_broken(l, f, sentence);
-	}
-	if (stat(f->path, &st) >= 0) {
-		if (S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0))
-			return 0;
-		if (!S_ISREG(st.st_mode)) {
-			error_set(&sentence, 0, "%s: This is not a regular file.", f->path);
-			return add_broken(l, f, sentence);
-		}
-	}
-
-	r = policy_read(f->path, &p, &sentence);
+	fd = conf_files_open(f->path, &sentence);
+	if (fd == -ENODATA)
+		return 0;
+	r = fd < 0 ? fd : conf_files_read(fd, f->path, &text, &size, &sentence);
+	if (r >= 0)
+		r = policy_parse(f->path, text, size, &p, &sentence);
 	if (r < 0)
 		return add_broken(l, f, sentence);
 
@@ -235,24 +160,21 @@ int policy_set_load(const char *const *dirs, const struct field_table *table,
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
 	struct loader l = { .on_error = on_error, .userdata = userdata };
-	int r = 0;
+	struct conf_file *files;
+	size_t n;
+	int r;
 
 	set = calloc(1, sizeof(*set));
 	if (!set)
 		return -ENOMEM;
 	l.set = set;
 
-	for (size_t i = 0; r == 0 && dirs[i]; i++)
-		r = add_dir(&l, dirs[i]);
-	if (l.n_files > 1)
-		qsort(l.files, l.n_files, sizeof(*l.files), compare_files);
-	for (size_t i = 0; i < l.n_files; i++) {
-		if (r == 0)
-			r = load_file(&l, &l.files[i]);
-		free(l.files[i].name);
-		free(l.files[i].path);
-	}
-	free(l.files);
+	r = conf_files_list(dirs, NULL, ".json", on_error, userdata, &files, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = load_file(&l, &files[i]);
+	conf_files_free(files, n);
 	if (r == 0)
 		r = add_builtin(set);
 	if (r < 0)

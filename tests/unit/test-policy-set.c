@@ -5,66 +5,8 @@
  */
 #include <sys/stat.h>
 
+#include "tests/unit/dirs.h"
 #include "tests/unit/table.h"
-#include "tests/unit/unit.h"
-
-struct dirs {
-	char base[32];
-	char low[64], high[64];
-	const char *list[4];
-	char errors[4096];		/* all sentences, a line each */
-};
-
-static int setup(void **state)
-{
-	struct dirs *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return -1;
-	strcpy(d->base, "/tmp/nvmx-unit-XXXXXX");
-	if (!mkdtemp(d->base))
-		return -1;
-	sprintf(d->low, "%s/low", d->base);
-	sprintf(d->high, "%s/high", d->base);
-	d->list[0] = d->low;
-	d->list[1] = "/nonexistent/nvmx";
-	d->list[2] = d->high;
-	*state = d;
-	return mkdir(d->low, 0700) < 0 || mkdir(d->high, 0700) < 0 ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	struct dirs *d = *state;
-	char command[64];
-	int r;
-
-	sprintf(command, "rm -rf %s", d->base);
-	r = system(command);
-	free(d);
-	return r;
-}
-
-static void put(const char *dir, const char *name, const char *text)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void on_error(const char *sentence, void *userdata)
-{
-	struct dirs *d = userdata;
-
-	assert_true(strlen(d->errors) + strlen(sentence) + 2 < sizeof(d->errors));
-	strcat(d->errors, sentence);
-	strcat(d->errors, "\n");
-}
 
 static struct policy_set *load(struct dirs *d)
 {
@@ -247,6 +189,67 @@ static void test_not_on_this_kernel(void **state)
 	assert_int_equal(policy_set_resolve(set, &test_table, "e", &good, NULL), 0);
 }
 
+/* Who can write a file says what nvmxd does. */
+static void test_writable_by_all(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	const struct policy *p = NULL;
+	struct dirs *d = *state;
+	char path[128];
+	char *e = NULL;
+
+	put(d->low, "a.json", "{\"name\":\"a\"}");
+	put(d->low, "b.json", "{\"name\":\"b\"}");
+	put(d->high, "b.json", "{\"name\":\"b\",\"description\":\"high\"}");
+	snprintf(path, sizeof(path), "%s/a.json", d->low);
+	assert_int_equal(chmod(path, 0646), 0);
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/a.json: Everybody can write this file"));
+	assert_int_equal(policy_set_find(set, "a", &p, &e), -ENOENT);
+	assert_sentence(e, "Policy a is not usable", "chmod o-w");
+	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
+	assert_string_equal(p->description, "high");
+
+	/* /tmp's bit does not help: others can still add files. */
+	assert_int_equal(chmod(d->high, 01777), 0);
+	policy_set_free(set);
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/high: Everybody can write this directory"));
+	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
+	assert_string_equal(p->description, "");
+}
+
+static void test_bad_dirs(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	const struct policy *p = NULL;
+	struct dirs *d = *state;
+	char path[128];
+
+	put(d->low, "a.json", "{\"name\":\"a\"}");
+	snprintf(path, sizeof(path), "%s/loop.json", d->low);
+	assert_int_equal(symlink("loop.json", path), 0);
+	snprintf(path, sizeof(path), "%s/nowhere.json", d->low);
+	assert_int_equal(symlink("none.json", path), 0);
+	snprintf(path, sizeof(path), "%s/fifo.json", d->low);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(rmdir(d->high), 0);
+	assert_int_equal(symlink(d->high, d->high), 0);
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/high: The directory cannot be read: Too many levels"));
+	assert_non_null(strstr(d->errors, "/loop.json: Cannot be opened: Too many levels"));
+	assert_non_null(strstr(d->errors, "/nowhere.json: Cannot be opened: No such file"));
+	assert_non_null(strstr(d->errors, "/fifo.json: This is not a regular file"));
+	assert_int_equal(policy_set_find(set, "a", &p, NULL), 0);
+
+	policy_set_free(set);
+	assert_int_equal(unlink(d->high), 0);
+	put(d->base, "high", "not a directory");
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/high: The directory cannot be read: Not a directory"));
+	assert_int_equal(policy_set_find(set, "a", &p, NULL), 0);
+}
+
 /* A file alone, with the kernel's table but without what it extends. */
 static void test_check(void **state)
 {
@@ -341,14 +344,14 @@ static void test_shipped(void **state)
 	}
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_empty),
 		TEST(test_override_and_mask),
 		TEST(test_broken_beside_good),
+		TEST(test_writable_by_all),
+		TEST(test_bad_dirs),
 		TEST(test_match),
 		TEST(test_chain),
 		TEST(test_loops),
