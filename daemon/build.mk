@@ -2,11 +2,13 @@
 #
 # nvmxd.
 
-CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd libvirt) -pthread
+CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd libvirt json-c) -pthread
 LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
 
-DAEMON_OBJS	:= $(addprefix $(B)/daemon/,main.o manager.o manager-dbus.o vm.o vm-policy.o \
-			vm-dbus.o polkit.o proc.o log.o link.o link-device.o link-loopback.o \
+# Without main() and what needs it, for the unit tests too.
+DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)
+DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-dbus.o vm.o vm-policy.o \
+			vm-dbus.o polkit.o log.o link.o link-device.o link-loopback.o \
 			libvirt.o libvirt-thread.o)
 
 ALL		+= $(B)/daemon/nvmxd
@@ -22,3 +24,5 @@ install-daemon: $(B)/daemon/nvmxd
 	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/sbin/nvmxd
 	$(INSTALL_BIN) -D -m 644 daemon/org.nvmx1.xml \
 		$(DESTDIR)$(prefix)/share/dbus-1/interfaces/org.nvmx1.xml
+	$(INSTALL_BIN) -D -m 644 daemon/nvmxd.conf.schema.json \
+		$(DESTDIR)$(prefix)/share/nvmx/nvmxd.conf.schema.json

@@ -11,7 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/manager.h"
 
-#define POLICY_DIRS_MAX 16
+#define DIRS_MAX 16
 
 static void help(void)
 {
@@ -21,11 +21,12 @@ static void help(void)
 	       "     --version               Show the version\n"
 	       "     --link=device           Reach the kernel by " LINK_DEVICE_PATH " (default)\n"
 	       "     --link=loopback:SOCKET  Reach a stand-in for the kernel, for tests\n"
-	       "     --libvirt=URI           Where libvirt is (default: qemu:///system)\n"
+	       "     --libvirt=URI           Where libvirt is, whatever the configuration says\n"
 	       "     --libvirt=none          Do without libvirt\n"
-	       "     --policy-dir=DIR        Read policy files from DIR instead of the usual\n"
-	       "                             places; may be given several times\n\n"
-	       "See nvmxd(8).\n");
+	       "     --config-dir=DIR        Read nvmxd.conf and nvmxd.conf.d in DIR instead of\n"
+	       "                             the usual places; may be given several times\n"
+	       "     --policy-dir=DIR        Read policy files from DIR, likewise\n\n"
+	       "See nvmxd(8) and nvmxd.conf(5).\n");
 }
 
 static int parse_link(struct manager_options *o, const char *arg)
@@ -45,19 +46,37 @@ static int parse_link(struct manager_options *o, const char *arg)
 	return -EINVAL;
 }
 
-/* 1: go on; 0: done; negative: wrong, and said so. */
-static int parse_argv(int argc, char *argv[], struct manager_options *o, const char **dirs)
+/* Ends with NULL. */
+struct dirs {
+	const char *dirs[DIRS_MAX + 1];
+	size_t n;
+};
+
+static int add_dir(struct dirs *d, const char *option, const char *dir, const char *const **ret)
 {
-	enum { ARG_VERSION = 256, ARG_LINK, ARG_LIBVIRT, ARG_POLICY_DIR };
+	if (d->n == DIRS_MAX) {
+		fprintf(stderr, "nvmxd: --%s= can be given %d times.\n", option, DIRS_MAX);
+		return -EINVAL;
+	}
+	d->dirs[d->n++] = dir;
+	*ret = d->dirs;
+	return 0;
+}
+
+/* 1: go on; 0: done; negative: wrong, and said so.  The directories are in the two lists. */
+static int parse_argv(int argc, char *argv[], struct manager_options *o,
+		      struct dirs *config_dirs, struct dirs *policy_dirs)
+{
+	enum { ARG_VERSION = 256, ARG_LINK, ARG_LIBVIRT, ARG_CONFIG_DIR, ARG_POLICY_DIR };
 	static const struct option options[] = {
 		{ "help",	no_argument,		NULL, 'h' },
 		{ "version",	no_argument,		NULL, ARG_VERSION },
 		{ "link",	required_argument,	NULL, ARG_LINK },
 		{ "libvirt",	required_argument,	NULL, ARG_LIBVIRT },
+		{ "config-dir",	required_argument,	NULL, ARG_CONFIG_DIR },
 		{ "policy-dir",	required_argument,	NULL, ARG_POLICY_DIR },
 		{ }
 	};
-	size_t n_dirs = 0;
 	int c, r;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
@@ -74,15 +93,17 @@ static int parse_argv(int argc, char *argv[], struct manager_options *o, const c
 				return r;
 			break;
 		case ARG_LIBVIRT:
-			o->libvirt_uri = streq(optarg, "none") ? NULL : optarg;
+			o->libvirt_uri = optarg;
+			break;
+		case ARG_CONFIG_DIR:
+			r = add_dir(config_dirs, "config-dir", optarg, &o->config_dirs);
+			if (r < 0)
+				return r;
 			break;
 		case ARG_POLICY_DIR:
-			if (n_dirs == POLICY_DIRS_MAX) {
-				fprintf(stderr, "nvmxd: --policy-dir= can be given %d times.\n", POLICY_DIRS_MAX);
-				return -EINVAL;
-			}
-			dirs[n_dirs++] = optarg;
-			o->policy_dirs = dirs;
+			r = add_dir(policy_dirs, "policy-dir", optarg, &o->policy_dirs);
+			if (r < 0)
+				return r;
 			break;
 		default:
 			return -EINVAL;		/* getopt has said it */
@@ -157,16 +178,16 @@ static int run(const struct manager_options *options)
 
 int main(int argc, char *argv[])
 {
-	const char *dirs[POLICY_DIRS_MAX + 1] = { NULL };
+	struct dirs config_dirs = {}, policy_dirs = {};
 	struct manager_options options = {
 		.link = &link_device_ops,
 		.link_path = LINK_DEVICE_PATH,
-		.libvirt_uri = "qemu:///system",
+		.config_dirs = config_default_dirs,
 		.policy_dirs = policy_set_default_dirs,
 	};
 	int r;
 
-	r = parse_argv(argc, argv, &options, dirs);
+	r = parse_argv(argc, argv, &options, &config_dirs, &policy_dirs);
 	if (r < 0)
 		return 2;
 	if (r == 0)

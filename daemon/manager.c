@@ -76,16 +76,28 @@ static void set_support(struct manager *m, enum kernel_support support)
 	manager_update_status(m);
 }
 
-/* ---- policies ---- */
+/* ---- configuration and policies ---- */
 
 /* Log every sentence, keep the first. */
-static void on_policy_error(const char *sentence, void *userdata)
+static void on_file_error(const char *sentence, void *userdata)
 {
 	char **first = userdata;
 
 	log_error("%s", sentence);
 	if (!*first)
 		*first = strdup(sentence);
+}
+
+/* A default that is not there is heard of before the first VM. */
+static void check_default_policy(struct manager *m, char **first)
+{
+	_cleanup_free_ char *sentence = NULL, *placed = NULL;
+	const struct policy *p;
+
+	if (policy_set_find(m->policies, m->config.default_policy, &p, &sentence) >= 0)
+		return;
+	error_set(&placed, 0, "%s%s", m->config.default_policy_place, sentence ?: "Out of memory.");
+	on_file_error(placed ?: "Out of memory.", first);
 }
 
 static int load_policies(struct manager *m, char **ret_error)
@@ -95,12 +107,13 @@ static int load_policies(struct manager *m, char **ret_error)
 	int r;
 
 	r = policy_set_load(m->options.policy_dirs, m->fields ? &m->table : NULL,
-			    on_policy_error, &sentence, &policies);
+			    on_file_error, &sentence, &policies);
 	if (r < 0)
 		return r;
 
 	policy_set_free(m->policies);
 	m->policies = policies;
+	check_default_policy(m, &sentence);
 	if (!sentence)
 		return 0;
 
@@ -109,22 +122,64 @@ static int load_policies(struct manager *m, char **ret_error)
 	return -EBADMSG;
 }
 
-int manager_reload(struct manager *m, char **ret_error)
+static int load_config(struct manager *m)
 {
+	_cleanup_free_ char *sentence = NULL;
 	int r;
 
-	r = load_policies(m, ret_error);
+	r = config_load(m->options.config_dirs, on_file_error, &sentence, &m->config);
+	return r < 0 ? r : 0;
+}
+
+static void take_config(struct manager *m, struct config *c)
+{
+	if (!streq(c->libvirt_uri, m->config.libvirt_uri) ||
+	    c->libvirt_read_only != m->config.libvirt_read_only)
+		log_notice("The settings of libvirt have changed; they are used after systemctl restart nvmxd.");
+	config_clear(&m->config);
+	m->config = *c;
+}
+
+static int reload_config(struct manager *m, char **ret_error)
+{
+	_cleanup_free_ char *sentence = NULL;
+	struct config c;
+	int r;
+
+	r = config_load(m->options.config_dirs, on_file_error, &sentence, &c);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		take_config(m, &c);
+		return 0;
+	}
+
+	config_clear(&c);
+	log_notice("The configuration stays as it was.");
+	if (ret_error)
+		*ret_error = steal_ptr(sentence);
+	return -EBADMSG;
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	int r, k;
+
+	k = reload_config(m, ret_error);
+	if (k < 0 && k != -EBADMSG)
+		return k;
+	r = load_policies(m, k < 0 ? NULL : ret_error);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 
-	log_info("The policy files have been read again.");
+	log_info("The configuration and policy files have been read again.");
 	for (size_t i = 0; i < m->n_vms; i++) {
 		vm_policy_settle(m->vms[i], false);
 		/* The base may be another by now though what is in force is not. */
 		vm_bus_changed(m->vms[i], (const char *const[]) { "Overrides", NULL });
 	}
 
-	return r;
+	return k < 0 ? k : r;
 }
 
 /* ---- VMs ---- */
@@ -498,6 +553,7 @@ struct manager *manager_free(struct manager *m)
 	link_close(&m->link);
 	policy_set_free(m->policies);
 	free(m->fields);
+	config_clear(&m->config);
 	sd_event_unref(m->event);
 	free(m);
 	return NULL;
@@ -505,9 +561,12 @@ struct manager *manager_free(struct manager *m)
 
 int manager_start(struct manager *m)
 {
+	const char *uri;
 	int r;
 
-	r = load_policies(m, NULL);
+	r = load_config(m);
+	if (r >= 0)
+		r = load_policies(m, NULL);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 
@@ -527,9 +586,9 @@ int manager_start(struct manager *m)
 	if (r < 0)
 		return r;
 
-	if (m->options.libvirt_uri) {
-		r = libvirt_new(&m->libvirt, m->event, m->options.libvirt_uri, on_domain,
-				on_libvirt_state, m);
+	uri = m->options.libvirt_uri ?: m->config.libvirt_uri;
+	if (!streq(uri, CONFIG_NO_LIBVIRT)) {
+		r = libvirt_new(&m->libvirt, m->event, uri, on_domain, on_libvirt_state, m);
 		if (r < 0) {
 			log_error("libvirt's thread could not be started: %s.", strerror(-r));
 			return r;

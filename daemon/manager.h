@@ -13,6 +13,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/config.h"
 #include "daemon/link.h"
 #include "policy/policy.h"
 
@@ -33,12 +34,14 @@ enum kernel_support {
 struct manager_options {
 	const struct link_ops *link;
 	const char *link_path;
-	const char *libvirt_uri;	/* NULL: without libvirt */
+	const char *libvirt_uri;	/* instead of the configuration's; NULL: not given */
 	const char *const *policy_dirs;	/* ends with NULL */
+	const char *const *config_dirs;	/* ends with NULL */
 };
 
 struct manager {
 	struct manager_options options;	/* borrowed strings */
+	struct config config;		/* as the files said it at the start, or at a reload */
 
 	sd_event *event;
 	sd_bus *bus;
@@ -71,7 +74,11 @@ DEFINE_CLEANUP(struct manager *, manager_free)
 /* Finds kernel and VMs, then takes the name on the bus. -EEXIST: it is taken. */
 int manager_start(struct manager *m);
 
-/* Reads the policy files again and applies them; *ret_error on the first broken one. */
+/*
+ * Reads configuration and policy files again and applies them; *ret_error on the first
+ * broken one.  With a broken configuration file the configuration stays as it was.  What
+ * concerns libvirt is for the next start.
+ */
 int manager_reload(struct manager *m, char **ret_error);
 
 const char *kernel_support_to_string(enum kernel_support support);

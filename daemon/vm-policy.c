@@ -202,8 +202,9 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 		  enum policy_source *ret_source, char **ret_error)
 {
 	const struct manager *m = vm->manager;
-	const char *base = POLICY_DEFAULT;
+	const char *base = m->config.default_policy;
 	enum policy_source source = POLICY_SOURCE_DEFAULT;
+	_cleanup_free_ char *sentence = NULL;
 	const struct policy *match = NULL;
 	int r;
 
@@ -223,7 +224,10 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 			base = vm->metadata->name;
 		source = POLICY_SOURCE_METADATA;
 	} else {
-		r = policy_set_resolve(m->policies, &m->table, base, ret, ret_error);
+		r = policy_set_resolve(m->policies, &m->table, base, ret, &sentence);
+		if (r < 0)
+			error_set(ret_error, r, "%s%s", source == POLICY_SOURCE_DEFAULT ?
+				  m->config.default_policy_place : "", sentence ?: strerror(-r));
 	}
 	if (r < 0)
 		return r;

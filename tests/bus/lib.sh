@@ -43,7 +43,7 @@ make_scene() {
 	chmod 755 "$T"
 	trap 'rm -rf "$T"' EXIT	# processes end with the pid namespace
 
-	mkdir "$T/bin" "$T/run" "$T/actions" "$T/rules"
+	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules"
 	install -d -o $NVMX_UID "$T/kernel"
 
 	# The daemon's user, and one whom polkit trusts.
@@ -138,7 +138,7 @@ stop_kernel() {
 # start_daemon OPTION...: appends to $T/nvmxd.log
 start_daemon() {
 	setpriv --reuid=$NVMX_UID --regid=$NVMX_UID --clear-groups --inh-caps=-all --bounding-set=-all \
-		"$T/bin/nvmxd" --link="loopback:$T/kernel/nvmx" "$@" 2>>"$T/nvmxd.log" &
+		"$T/bin/nvmxd" --link="loopback:$T/kernel/nvmx" --config-dir="$T/config" "$@" 2>>"$T/nvmxd.log" &
 	daemon_pid=$!
 	soon has_name org.nvmx1
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Unit tests of the policy library and of nvmxctl: cmocka, which prints TAP.
+# Unit tests of the policy library, of nvmxctl and of parts of nvmxd: cmocka, which prints TAP.
 #
 #   make check-unit					plain
 #   make SANITIZE=address,undefined check-unit		what check-unit-asan does
@@ -14,7 +14,7 @@ LIBS_unit	:= $(shell $(PKG_CONFIG) --libs cmocka)
 CHECK		+= check-unit check-unit-asan
 .SECONDARY: $(UNIT_PROGRAMS:%=%.o)
 
-$(B)/tests/unit/test-%: $(B)/tests/unit/test-%.o $(CLIENT_PARTS) $(POLICY_LIB)
+$(B)/tests/unit/test-%: $(B)/tests/unit/test-%.o $(CLIENT_PARTS) $(DAEMON_PARTS) $(POLICY_LIB)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_unit) $(LIBS_client)
 
 .PHONY: check-unit check-unit-asan
