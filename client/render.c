@@ -188,10 +188,13 @@ void render_vm(FILE *f, struct json_object *vm)
 	put(f, "UUID", get_string(vm, "uuid"));
 	put(f, "Id", get_string(vm, "id"));
 	put(f, "PID", get_string(vm, "pid"));
+	put(f, "Executable", get_string(vm, "executable"));
+	put(f, "Unit", get_string(vm, "unit"));
 	put(f, "vCPUs", get_string(vm, "vcpus"));
 	put(f, "VMX used", streq(vmxon, "true") ? "yes" : "no");
 	put(f, "Policy", get_string(vm, "policy"));
 	put(f, "Source", get_string(vm, "policy_source"));
+	put(f, "Reason", get_string(vm, "policy_reason"));
 	put_overrides(f, overrides);
 	put(f, "VMWRITE any field", get_string(vm, "vmwrite_any_field"));
 	put_fields(f, fields);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/PID/stat and /proc/PID/cmdline.  Owns nothing; reads files that may
+ * /proc/PID/stat, /proc/PID/cmdline and, by libsystemd, /proc/PID/cgroup.  Owns nothing; reads files that may
  * vanish, or become another process's, at any moment.
  */
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+
+#include <systemd/sd-login.h>
 
 #include "daemon/proc.h"
-#include "policy/util.h"
+#include "policy/policy.h"
 
 /* More than QEMU's longest command line; a -uuid beyond it is not found. */
 #define CMDLINE_MAX	(1024 * 1024)
@@ -156,18 +159,41 @@ static int read_start_time(pid_t pid, char **ret_comm, uint64_t *ret_start_time)
 	return proc_parse_stat(stat, ret_comm, ret_start_time);
 }
 
-int proc_identify(pid_t pid, uint64_t start_time, char **ret_comm, char ret_uuid[PROC_UUID_LEN])
+void proc_identity_clear(struct proc_identity *p)
 {
-	_cleanup_free_ char *comm = NULL, *again = NULL, *cmdline = NULL;
-	char uuid[PROC_UUID_LEN] = "";
+	free(p->comm);
+	free(p->executable);
+	free(p->unit);
+	*p = (struct proc_identity) {};
+}
+
+/* A process in no unit, as in a container without systemd, has none. */
+static int read_unit(pid_t pid, char **ret)
+{
+	char *unit;
+	int r;
+
+	r = sd_pid_get_unit(pid, &unit);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		unit = strdup("");
+		if (!unit)
+			return -ENOMEM;
+	}
+
+	*ret = unit;
+	return 0;
+}
+
+static int identify(pid_t pid, uint64_t start_time, struct proc_identity *p)
+{
+	_cleanup_free_ char *again = NULL, *cmdline = NULL;
 	uint64_t t;
 	size_t size;
 	int r;
 
-	if (pid <= 0)
-		return -ESRCH;
-
-	r = read_start_time(pid, &comm, &t);
+	r = read_start_time(pid, &p->comm, &t);
 	if (r < 0)
 		return r;
 	if (t != start_time)
@@ -176,16 +202,39 @@ int proc_identify(pid_t pid, uint64_t start_time, char **ret_comm, char ret_uuid
 	r = read_proc(pid, "cmdline", &cmdline, &size);
 	if (r < 0)
 		return r;
-	proc_parse_uuid(cmdline, size, uuid);
+	proc_parse_uuid(cmdline, size, p->uuid);
+	p->executable = strndup(cmdline, PATH_MAX);
+	if (!p->executable)
+		return -ENOMEM;
+	r = read_unit(pid, &p->unit);
+	if (r < 0)
+		return r;
 
-	/* The pid may have changed hands between the two files. */
+	/* The pid may have changed hands between the files. */
 	r = read_start_time(pid, &again, &t);
 	if (r < 0)
 		return r;
-	if (t != start_time)
+	return t == start_time ? 0 : -ESRCH;
+}
+
+int proc_identify(pid_t pid, uint64_t start_time, struct proc_identity *ret)
+{
+	struct proc_identity p = {};
+	int r;
+
+	if (pid <= 0)
 		return -ESRCH;
 
-	*ret_comm = steal_ptr(comm);
-	memcpy(ret_uuid, uuid, PROC_UUID_LEN);
+	r = identify(pid, start_time, &p);
+	if (r < 0) {
+		proc_identity_clear(&p);
+		return r;
+	}
+
+	/* Whoever runs the process chose them; one that is no text would break a whole reply. */
+	utf8_clean(p.comm);
+	utf8_clean(p.executable);
+	utf8_clean(p.unit);
+	*ret = p;
 	return 0;
 }

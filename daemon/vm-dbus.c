@@ -40,6 +40,10 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 		text = vm->name;
 	else if (streq(property, "UUID"))
 		text = vm->uuid;
+	else if (streq(property, "Executable"))
+		text = vm->executable;
+	else if (streq(property, "Unit"))
+		text = vm->unit;
 	else if (streq(property, "Policy"))
 		text = p->base;
 	else if (streq(property, "PolicySource"))
@@ -52,6 +56,14 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 		text = vm_shadowing(vm);
 
 	return sd_bus_message_append(reply, "s", text ? text : "");
+}
+
+static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
+		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	_cleanup_free_ char *reason = vm_policy_reason(userdata);
+
+	return reason ? sd_bus_message_append(reply, "s", reason) : -ENOMEM;
 }
 
 static int get_vcpus(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -356,10 +368,13 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_PROPERTY("StartTime", "t", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Name", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("UUID", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Executable", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Unit", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("VCPUs", "u", get_vcpus, 0, 0),
 	SD_BUS_PROPERTY("VMXOn", "b", get_vmxon, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Policy", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PolicySource", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyReason", "s", get_reason, 0, 0),
 	SD_BUS_PROPERTY("PolicyError", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Overrides", "a{ss}", get_overrides, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("VMWriteAnyField", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

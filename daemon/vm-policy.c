@@ -197,6 +197,34 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 	return vm_policy_refresh(vm);
 }
 
+static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
+{
+	const struct policy_subject subject = {
+		.domain = vm->domain == VM_DOMAIN_KNOWN ? vm->name : NULL,
+		.uuid = vm->uuid,
+		.executable = vm->executable,
+		.unit = vm->unit,
+	};
+
+	return policy_set_match(vm->manager->policies, &subject, ret_i);
+}
+
+/*
+ * A policy that came from a match, and whose file may be one of those that cannot be read
+ * now: nothing else is put in its place until they can.
+ */
+static const char *why_undecided(const struct vm *vm)
+{
+	const struct policy_set *policies = vm->manager->policies;
+	const struct vm_policy *p = &vm->policy;
+	const struct policy *base;
+
+	if (!p->labelled || p->source != POLICY_SOURCE_MATCH ||
+	    policy_set_find(policies, p->base, &base, NULL) >= 0)
+		return NULL;
+	return policy_set_why_broken(policies);
+}
+
 /* The first of metadata, match and default. */
 static int decide(const struct vm *vm, struct assignment **ret, const char **ret_base,
 		  enum policy_source *ret_source, char **ret_error)
@@ -205,14 +233,19 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 	const char *base = m->config.default_policy;
 	enum policy_source source = POLICY_SOURCE_DEFAULT;
 	_cleanup_free_ char *sentence = NULL;
-	const struct policy *match = NULL;
+	const struct policy *match;
+	const char *why;
 	int r;
 
 	if (vm->metadata_error)
 		return error_set(ret_error, -EBADMSG, "%s", vm->metadata_error);
 
-	if (vm->domain == VM_DOMAIN_KNOWN)
-		match = policy_set_match(m->policies, vm->name);
+	why = vm->metadata ? NULL : why_undecided(vm);
+	if (why)
+		return error_set(ret_error, -EBADMSG, "There is no policy %s now, and perhaps for "
+				 "this reason: %s", vm->policy.base, why);
+
+	match = find_match(vm, NULL);
 	if (match) {
 		base = match->name;
 		source = POLICY_SOURCE_MATCH;
@@ -352,6 +385,37 @@ int vm_policy_reset(struct vm *vm, char **ret_error)
 
 	set_error(vm, NULL);
 	return 0;
+}
+
+char *vm_policy_reason(const struct vm *vm)
+{
+	const struct vm_policy *p = &vm->policy;
+	const struct policy *match;
+	char *s = NULL;
+	size_t i;
+	int r = 0;
+
+	switch (p->source) {
+	case POLICY_SOURCE_RUNTIME:
+		r = asprintf(&s, p->labelled ? "It was set at run time, and stays until it is reset." :
+			     "It was set in the kernel by another program than nvmxd.");
+		break;
+	case POLICY_SOURCE_METADATA:
+		r = asprintf(&s, "The metadata of domain %s say so.", vm->name);
+		break;
+	case POLICY_SOURCE_MATCH:
+		match = find_match(vm, &i);
+		if (match && streq(match->name, p->base))
+			r = asprintf(&s, "%s:%u: .match[%zu] fits.", match->path, match->match[i].line, i);
+		else
+			r = asprintf(&s, "A match fitted that is not there now.");
+		break;
+	case POLICY_SOURCE_DEFAULT:
+		r = asprintf(&s, "%sNothing else says which.", vm->manager->config.default_policy_place);
+		break;
+	}
+
+	return r < 0 ? NULL : s;
 }
 
 /* Of a base that is not there any more, everything that is shadowed is a change. */

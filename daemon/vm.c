@@ -21,24 +21,24 @@ static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *us
 /* A process that cannot be seen (another pid namespace, or gone) has no name. */
 static int identify(struct vm *vm)
 {
-	_cleanup_free_ char *comm = NULL;
+	struct proc_identity p = {};
 	int r;
 
-	r = proc_identify(vm->pid, vm->start_time, &comm, vm->uuid);
+	r = proc_identify(vm->pid, vm->start_time, &p);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		vm->uuid[0] = 0;
-		if (asprintf(&comm, "vm-%" PRIu64, vm->id) < 0) {
-			comm = NULL;
+		if (asprintf(&p.comm, "vm-%" PRIu64, vm->id) < 0)
 			return -ENOMEM;
-		}
 		if (r != -ESRCH)
 			log_vm(vm, LOG_WARNING, "VM %" PRIu64 " stays without a name, because /proc/%d could not be read: %s.",
 			       vm->id, (int)vm->pid, strerror(-r));
 	}
 
-	vm->name = steal_ptr(comm);
+	vm->name = p.comm;
+	vm->executable = p.executable;
+	vm->unit = p.unit;
+	memcpy(vm->uuid, p.uuid, sizeof(vm->uuid));
 	return 0;
 }
 
@@ -99,6 +99,8 @@ struct vm *vm_free(struct vm *vm)
 	free(vm->metadata_error);
 	free(vm->error);
 	free(vm->name);
+	free(vm->executable);
+	free(vm->unit);
 	free(vm->path);
 	free(vm);
 	return NULL;

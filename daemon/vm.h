@@ -52,6 +52,7 @@ struct vm {
 	char *path;			/* on the bus */
 	char *name;			/* the domain's, or the process's */
 	char uuid[PROC_UUID_LEN];	/* "": none */
+	char *executable, *unit;	/* as in proc.h; NULL if the process could not be seen */
 	bool vmxon;
 
 	int fd;
@@ -86,6 +87,8 @@ void vm_policy_clear(struct vm_policy *p);
 int vm_policy_refresh(struct vm *vm);
 /* Decides anew and applies it; a policy set at run time stays, unless superseded. */
 void vm_policy_settle(struct vm *vm, bool supersede_runtime);
+/* Why the policy in force is, as a sentence; the caller's to free.  NULL without memory. */
+char *vm_policy_reason(const struct vm *vm);
 /* What SetPolicy would put in force.  *ret_base is the caller's to free. */
 int vm_policy_compute(struct vm *vm, const char *name, const struct policy_change *changes,
 		      size_t n, struct assignment **ret, char **ret_base, char **ret_error);

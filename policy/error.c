@@ -7,20 +7,6 @@
 
 #include "policy/internal.h"
 
-/* What is quoted may be anything, also cut in the middle of a character. */
-static void make_text(char *s)
-{
-	while (*s) {
-		size_t n = utf8_length(s);
-
-		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
-			*s = '?';
-			n = 1;
-		}
-		s += n;
-	}
-}
-
 int error_set(char **ret_error, int r, const char *format, ...)
 {
 	char *s = NULL;
@@ -34,8 +20,9 @@ int error_set(char **ret_error, int r, const char *format, ...)
 		s = NULL;
 	va_end(ap);
 
+	/* What is quoted may be anything, also cut in the middle of a character. */
 	if (s)
-		make_text(s);
+		utf8_clean(s);
 	*ret_error = s;
 	return r;
 }

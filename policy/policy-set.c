@@ -231,12 +231,46 @@ int policy_set_find(const struct policy_set *set, const char *name,
 	return find_at(set, "", name, ret, ret_error);
 }
 
-const struct policy *policy_set_match(const struct policy_set *set, const char *domain)
+const char *policy_set_why_broken(const struct policy_set *set)
+{
+	return set->n_broken > 0 ? set->broken[0].sentence : NULL;
+}
+
+static bool glob_fits(const char *glob, const char *s, int flags)
+{
+	return !glob || (!isempty(s) && fnmatch(glob, s, flags) == 0);
+}
+
+static bool executable_fits(const char *glob, const char *path)
+{
+	const char *slash;
+
+	if (!glob || isempty(path))
+		return !glob;
+	if (strchr(glob, '/'))
+		return fnmatch(glob, path, FNM_PATHNAME) == 0;
+	slash = strrchr(path, '/');
+	return glob_fits(glob, slash ? slash + 1 : path, 0);
+}
+
+static bool match_fits(const struct policy_match *match, const struct policy_subject *subject)
+{
+	return glob_fits(match->domain, subject->domain, 0) &&
+	       (!match->uuid || (subject->uuid && streq(match->uuid, subject->uuid))) &&
+	       executable_fits(match->executable, subject->executable) &&
+	       glob_fits(match->unit, subject->unit, 0);
+}
+
+const struct policy *policy_set_match(const struct policy_set *set,
+				      const struct policy_subject *subject, size_t *ret_i)
 {
 	for (size_t i = 0; i < set->n; i++)
 		for (size_t j = 0; j < set->policies[i]->n_match; j++)
-			if (fnmatch(set->policies[i]->match[j], domain, 0) == 0)
+			if (match_fits(&set->policies[i]->match[j], subject)) {
+				if (ret_i)
+					*ret_i = j;
 				return set->policies[i];
+			}
 	return NULL;
 }
 

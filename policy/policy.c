@@ -3,6 +3,7 @@
  * One policy file.  Strict: what is not understood is an error that names file,
  * line and JSON path.  A struct policy owns all its strings.
  */
+#include <ctype.h>
 #include <fcntl.h>
 
 #include "policy/conf-files.h"
@@ -93,8 +94,12 @@ struct policy *policy_free(struct policy *p)
 	free(p->extends);
 	free(p->path);
 	policy_fields_free(p->fields, p->n_fields);
-	for (size_t i = 0; i < p->n_match; i++)
-		free(p->match[i]);
+	for (size_t i = 0; i < p->n_match; i++) {
+		free(p->match[i].domain);
+		free(p->match[i].uuid);
+		free(p->match[i].executable);
+		free(p->match[i].unit);
+	}
 	free(p->match);
 	free(p);
 	return NULL;
@@ -197,10 +202,69 @@ static int parse_fields(struct parser *p, struct json_object *value)
 	return 0;
 }
 
+static bool uuid_is_valid(const char *s)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(s) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == '-' ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+			return false;
+	return true;
+}
+
+static int parse_match_uuid(struct parser *p, const char *json_path, char *uuid)
+{
+	if (!uuid_is_valid(uuid))
+		return json_file_error(&p->file, json_path, "\"%.64s\" is not a uuid; \"virsh "
+				       "domuuid\" prints a domain's.", uuid);
+	for (; *uuid; uuid++)
+		*uuid = tolower((unsigned char)*uuid);
+	return 0;
+}
+
+/* The member that a key of a match is for; NULL if there is no such key. */
+static char **match_member(struct policy_match *match, const char *key)
+{
+	if (streq(key, "domain"))
+		return &match->domain;
+	if (streq(key, "uuid"))
+		return &match->uuid;
+	if (streq(key, "executable"))
+		return &match->executable;
+	if (streq(key, "unit"))
+		return &match->unit;
+	return NULL;
+}
+
+static int parse_match_key(struct parser *p, const char *json_path, const char *key,
+			   struct json_object *value, struct policy_match *match)
+{
+	char **member = match_member(match, key);
+	const char *s;
+	int r;
+
+	if (!member)
+		return json_file_error(&p->file, json_path, "Unknown key \"%s\"; a match has "
+				       "domain, uuid, executable and unit.", key);
+	r = json_file_expect_string(&p->file, json_path, value, &s);
+	if (r < 0)
+		return r;
+	if (isempty(s))
+		return json_file_error(&p->file, json_path, "Nothing fits this; give it a text, or "
+				       "\"*\" for any.");
+	r = copy_string(p, s, member);
+	if (r < 0)
+		return r;
+	return member == &match->uuid ? parse_match_uuid(p, json_path, *member) : 0;
+}
+
 static int parse_match_one(struct parser *p, size_t i, struct json_object *value)
 {
+	/* The policy's from now on. */
+	struct policy_match *match = &p->policy->match[p->policy->n_match++];
 	_cleanup_free_ char *json_path = NULL;
-	const char *s = NULL;
 	int r;
 
 	if (asprintf(&json_path, ".match[%zu]", i) < 0) {
@@ -210,25 +274,23 @@ static int parse_match_one(struct parser *p, size_t i, struct json_object *value
 	r = json_file_expect(&p->file, json_path, value, json_type_object);
 	if (r < 0)
 		return r;
+	match->line = json_places_line(&p->file.places, json_path);
 
-	json_object_object_foreach(value, key, glob) {
-		_cleanup_free_ char *member = NULL;
+	json_object_object_foreach(value, key, member) {
+		_cleanup_free_ char *member_path = NULL;
 
-		if (asprintf(&member, "%s.%s", json_path, key) < 0) {
-			member = NULL;
+		if (asprintf(&member_path, "%s.%s", json_path, key) < 0) {
+			member_path = NULL;
 			return -ENOMEM;
 		}
-		if (!streq(key, "domain"))
-			return json_file_error(&p->file, member, "Unknown key \"%s\"; a match has "
-					       "domain only.", key);
-		r = json_file_expect_string(&p->file, member, glob, &s);
+		r = parse_match_key(p, member_path, key, member, match);
 		if (r < 0)
 			return r;
 	}
-	if (isempty(s))
+	if (json_object_object_length(value) == 0)
 		return json_file_error(&p->file, json_path, "This match fits nothing; give it "
-				       "\"domain\": \"GLOB\".");
-	return copy_string(p, s, &p->policy->match[p->policy->n_match++]);
+				       "domain, uuid, executable or unit.");
+	return 0;
 }
 
 static int parse_match(struct parser *p, struct json_object *value)

@@ -48,6 +48,11 @@
 /* Returns r; *ret_error, if asked for, becomes the sentence. */
 int error_set(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
 
+/* ---- utf8.c ---- */
+
+/* Puts '?' in place of what is not UTF-8, and of control characters. */
+void utf8_clean(char *s);
+
 /* ---- names.c: the kernel's numbers as text; NULL or -EDOM if there is none ---- */
 
 const char *class_to_string(unsigned int shadow_class);	/* "intercept", ... */
@@ -152,6 +157,15 @@ struct policy_field {
 	unsigned int line;		/* in the file */
 };
 
+/* What a VM must have for a policy to be its own; NULL is not asked for, at least one is not. */
+struct policy_match {
+	char *domain;			/* glob for the name that libvirt has */
+	char *uuid;			/* in lower case */
+	char *executable;		/* glob; without a '/' for the last part only */
+	char *unit;			/* glob for the name of a systemd unit */
+	unsigned int line;		/* in the file */
+};
+
 struct policy {
 	char *name;
 	char *description;		/* "" if the file has none */
@@ -161,7 +175,7 @@ struct policy {
 	unsigned int extends_line;
 	struct policy_field *fields;
 	size_t n_fields;
-	char **match;			/* globs for domain names */
+	struct policy_match *match;
 	size_t n_match;
 };
 
@@ -202,8 +216,23 @@ const struct policy *policy_set_get(const struct policy_set *set, size_t i);
 /* Owned by the set; -ENOENT says why, for a file that is there but broken. */
 int policy_set_find(const struct policy_set *set, const char *name,
 		    const struct policy **ret, char **ret_error);
-/* The first policy, by file name, of which a glob fits the domain; NULL if none. */
-const struct policy *policy_set_match(const struct policy_set *set, const char *domain);
+/* What was said of the first file that is not usable; NULL: all are.  Owned by the set. */
+const char *policy_set_why_broken(const struct policy_set *set);
+
+/* A VM as matches see it; NULL, or "", is what it does not have, which no glob fits. */
+struct policy_subject {
+	const char *domain;		/* NULL: libvirt does not know it */
+	const char *uuid;		/* in lower case */
+	const char *executable;		/* as the process was started: argv[0] */
+	const char *unit;		/* of the system's manager */
+};
+
+/*
+ * The first policy, by file name, of which a match fits in all that it asks for; NULL if
+ * none.  *ret_i, which may be NULL, is the match's place in it.
+ */
+const struct policy *policy_set_match(const struct policy_set *set,
+				      const struct policy_subject *subject, size_t *ret_i);
 
 /* The policy on this kernel: the chain of what it extends, down to kernel or none. */
 int policy_set_resolve(const struct policy_set *set, const struct field_table *table,

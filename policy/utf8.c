@@ -51,3 +51,16 @@ bool utf8_is_text(const char *s)
 	}
 	return true;
 }
+
+void utf8_clean(char *s)
+{
+	while (*s) {
+		size_t n = utf8_length(s);
+
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+	}
+}

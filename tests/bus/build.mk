@@ -9,7 +9,7 @@ CHECK		+= check-bus check-bus-asan
 
 $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
 		$(B)/daemon/proc.o $(B)/policy/libnvmxpolicy.a
-	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_policy)
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_policy)
 
 $(BUS_CALL): $(B)/tests/bus/call.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)

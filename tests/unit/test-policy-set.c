@@ -82,21 +82,56 @@ static void test_broken_beside_good(void **state)
 	assert_sentence(e, "\"x\"", "nvmxctl policy list");
 }
 
+static const char *match(const struct policy_set *set, const struct policy_subject *subject)
+{
+	const struct policy *p = policy_set_match(set, subject, NULL);
+
+	return p ? p->name : "";
+}
+
+#define UUID	"6d5f0c0e-61b2-4a3b-9f4b-8f0a5f3b7a01"
+
 static void test_match(void **state)
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
+	const struct policy_subject nothing = {}, empty = { "", "", "", "" };
 	struct dirs *d = *state;
+	size_t i = 77;
 
 	put(d->low, "20-b.json", "{\"name\":\"b\",\"match\":[{\"domain\":\"*\"}]}");
 	put(d->high, "10-a.json", "{\"name\":\"a\",\"match\":[{\"domain\":\"x\"},{\"domain\":\"win-[0-9]\"}]}");
+	put(d->high, "15-u.json", "{\"name\":\"u\",\"match\":[{\"uuid\":\"6D5F0C0E-61b2-4a3b-9f4b-8f0a5f3b7a01\"}]}");
+	put(d->high, "30-e.json", "{\"name\":\"e\",\"match\":[{\"executable\":\"crosvm*\"},"
+	    "{\"executable\":\"/opt/*/bin/fire\"}]}");
+	put(d->high, "40-s.json", "{\"name\":\"s\",\"match\":[{\"unit\":\"vm@*.service\"}]}");
+	put(d->high, "50-all.json", "{\"name\":\"all\",\"match\":[{\"unit\":\"lab.service\",\"executable\":\"qemu\"}]}");
 	set = load(d);
-	assert_string_equal(policy_set_match(set, "win-1")->name, "a");
-	assert_string_equal(policy_set_match(set, "win-10")->name, "b");
-	assert_string_equal(policy_set_match(set, "")->name, "b");
+	assert_string_equal(d->errors, "");
+	assert_string_equal(policy_set_match(set, &(struct policy_subject) { .domain = "win-1" }, &i)->name, "a");
+	assert_int_equal(i, 1);
+	assert_string_equal(match(set, &(struct policy_subject) { .domain = "win-10" }), "b");
+	assert_string_equal(match(set, &(struct policy_subject) { .domain = "win-10", .uuid = UUID }), "u");
+	assert_string_equal(match(set, &(struct policy_subject) { .uuid = UUID }), "u");
+	assert_string_equal(match(set, &nothing), "");
+	assert_string_equal(match(set, &empty), "");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "/usr/bin/crosvm-1" }), "e");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "crosvm" }), "e");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "/crosvm/run" }), "");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "/opt/x/bin/fire" }), "e");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "/opt/x/y/bin/fire" }), "");
+	assert_string_equal(match(set, &(struct policy_subject) { .unit = "vm@1.service" }), "s");
+	/* A match fits in all it asks for. */
+	assert_string_equal(match(set, &(struct policy_subject) { .unit = "lab.service" }), "");
+	assert_string_equal(match(set, &(struct policy_subject) { .executable = "/qemu" }), "");
+	assert_string_equal(match(set, &(struct policy_subject) { .unit = "lab.service", .executable = "/qemu" }), "all");
+	assert_null(policy_set_why_broken(set));
+
 	put(d->high, "20-b.json", "");
+	put(d->high, "60.json", "{");
 	policy_set_free(set);
 	set = load(d);
-	assert_null(policy_set_match(set, "win-10"));
+	assert_string_equal(match(set, &(struct policy_subject) { .domain = "win-10" }), "");
+	assert_non_null(strstr(policy_set_why_broken(set), "/60.json:1: "));
 }
 
 static void test_chain(void **state)

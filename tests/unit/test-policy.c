@@ -22,7 +22,9 @@ static void test_whole(void **state)
 			       "  \"extends\": \"none\", \"vmwrite-any-field\": \"hide\",\n"
 			       "  \"fields\": { \"HOST_RSP\": \"read-write\",\n"
 			       "    \"GUEST_CS_AR_BYTES\": \"read-only\" },\n"
-			       "  \"match\": [ { \"domain\": \"win-*\" }, {\"domain\":\"w[0-9]\"} ]\n"
+			       "  \"match\": [ { \"domain\": \"win-*\" }, {\"domain\":\"w[0-9]\",\n"
+			       "    \"uuid\": \"6D5F0C0E-61B2-4A3B-9F4B-8F0A5F3B7A01\"},\n"
+			       "    { \"executable\": \"/usr/bin/qemu*\", \"unit\": \"a.service\" } ]\n"
 			       "}\n", &p, NULL), 0);
 	assert_string_equal(p->name, "win");
 	assert_string_equal(p->description, "for Wind\xc3\xb6ws");
@@ -35,8 +37,15 @@ static void test_whole(void **state)
 	assert_int_equal(p->fields[0].shadow_class, NVMX_CLASS_READ_WRITE);
 	assert_int_equal(p->fields[0].line, 5);
 	assert_int_equal(p->fields[1].line, 6);
-	assert_int_equal(p->n_match, 2);
-	assert_string_equal(p->match[1], "w[0-9]");
+	assert_int_equal(p->n_match, 3);
+	assert_string_equal(p->match[1].domain, "w[0-9]");
+	assert_string_equal(p->match[1].uuid, "6d5f0c0e-61b2-4a3b-9f4b-8f0a5f3b7a01");
+	assert_null(p->match[1].executable);
+	assert_int_equal(p->match[1].line, 7);
+	assert_null(p->match[2].domain);
+	assert_string_equal(p->match[2].executable, "/usr/bin/qemu*");
+	assert_string_equal(p->match[2].unit, "a.service");
+	assert_int_equal(p->match[2].line, 9);
 }
 
 static void test_least(void **state)
@@ -90,11 +99,16 @@ static const struct bad bad[] = {
 	{ "{ \"name\": \"a\",\n\n\"field\": {} }",
 	  { "x.json:3: .field: ", "Unknown key \"field\"", "match" } },
 	{ "{ \"n\\u0061me\": \"a\" }", { "x.json:1: ", "Unknown key" } },
+	{ "{ \"name\": \"a\", \"match\": [ { \"domain\": \"x\", \"pid\": \"x\" } ] }",
+	  { ".match[0].pid: ", "Unknown key \"pid\"", "domain, uuid, executable and unit" } },
 	{ "{ \"name\": \"a\", \"match\": [ { \"uuid\": \"x\" } ] }",
-	  { ".match[0].uuid: ", "Unknown key \"uuid\"", "domain only" } },
+	  { ".match[0].uuid: ", "\"x\" is not a uuid", "virsh domuuid" } },
+	{ "{ \"name\": \"a\", \"match\": [ { \"uuid\": \"6d5f0c0e-61b2-4a3b-9f4b-8f0a5f3b7a0g\" } ] }",
+	  { ".match[0].uuid: ", "is not a uuid" } },
+	{ "{ \"name\": \"a\", \"match\": [ { \"unit\": 3 } ] }", { ".match[0].unit: ", "a string" } },
 	{ "{ \"name\": \"a\", \"match\": [ {} ] }", { ".match[0]: ", "fits nothing" } },
 	{ "{ \"name\": \"a\", \"match\": [ {\"domain\":\"\"} ] }",
-	  { ".match[0]: ", "fits nothing" } },
+	  { ".match[0].domain: ", "Nothing fits" } },
 	/* twice */
 	{ "{ \"name\": \"a\",\n\"name\": \"b\" }", { "x.json:2: .name: ", "twice", "line 1" } },
 	{ "{ \"name\": \"a\", \"fields\": {\n\"HOST_RSP\": \"intercept\",\n\"HOST_RSP\": \"intercept\" } }",

@@ -84,8 +84,8 @@ static void test_rows_hostile(void **state)
 }
 
 static const char vm_text[] =
-	"{\"Id\":3,\"Name\":\"win\\u001b11\",\"UUID\":\"\",\"PID\":4711,\"VCPUs\":2,\"VMXOn\":true,"
-	"\"Policy\":\"stock\",\"PolicySource\":\"metadata\",\"PolicyError\":\"No such thing.\","
+	"{\"Id\":3,\"Name\":\"win\\u001b11\",\"UUID\":\"\",\"PID\":4711,\"Executable\":\"/usr/bin/qemu\",\"Unit\":\"\",\"VCPUs\":2,\"VMXOn\":true,"
+	"\"Policy\":\"stock\",\"PolicySource\":\"metadata\",\"PolicyReason\":\"So it is.\",\"PolicyError\":\"No such thing.\","
 	"\"VMWriteAnyField\":\"hide\",\"Shadowing\":\"inert-evmcs\",\"Unknown\":1,"
 	"\"Overrides\":{\"GUEST_CS_AR_BYTES\":\"intercept\",\"vmwrite-any-field\":\"hide\"},"
 	"\"Fields\":{\"GUEST_RIP\":\"read-write\",\"VM_EXIT_REASON\":\"read-only\","
@@ -103,10 +103,13 @@ static void test_vm(void **state)
 		"              UUID: -\n"
 		"                Id: 3\n"
 		"               PID: 4711\n"
+		"        Executable: /usr/bin/qemu\n"
+		"              Unit: -\n"
 		"             vCPUs: 2\n"
 		"          VMX used: yes\n"
 		"            Policy: stock\n"
 		"            Source: metadata\n"
+		"            Reason: So it is.\n"
 		"         Overrides: GUEST_CS_AR_BYTES=intercept\n"
 		"                    vmwrite-any-field=hide\n"
 		" VMWRITE any field: hide\n"
