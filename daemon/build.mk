@@ -8,7 +8,7 @@ LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
 # Without main() and what needs it, for the unit tests too.
 DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)
 DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-dbus.o vm.o vm-policy.o \
-			vm-dbus.o polkit.o log.o link.o link-device.o link-loopback.o \
+			vm-profile.o vm-dbus.o polkit.o log.o link.o link-device.o link-loopback.o \
 			libvirt.o libvirt-thread.o)
 
 ALL		+= $(B)/daemon/nvmxd

@@ -233,3 +233,17 @@ int link_vm_get_counters(struct link *l, int fd, int vcpu, struct nvmx_counters 
 		return 0;
 	}
 }
+
+int link_vm_start_window(struct link *l, int fd, uint32_t duration_ms)
+{
+	struct nvmx_window arg = { .size = sizeof(arg), .duration_ms = duration_ms };
+
+	return l->ops->call(fd, NVMX_VM_START_WINDOW, &arg);
+}
+
+int link_vm_end_window(struct link *l, int fd)
+{
+	struct nvmx_window arg = { .size = sizeof(arg) };
+
+	return l->ops->call(fd, NVMX_VM_END_WINDOW, &arg);
+}

@@ -71,5 +71,8 @@ int link_vm_set_policy(struct link *l, int fd, uint32_t vmwrite_any_field, const
 		       uint32_t *ret_bad_encoding);
 int link_vm_get_counters(struct link *l, int fd, int vcpu, struct nvmx_counters *ret,
 			 struct nvmx_field_counters **ret_fields);
+/* The profiling window belongs to the fd, and ends with it. */
+int link_vm_start_window(struct link *l, int fd, uint32_t duration_ms);
+int link_vm_end_window(struct link *l, int fd);
 
 #endif /* NVMX_DAEMON_LINK_H */

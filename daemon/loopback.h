@@ -58,6 +58,8 @@ static const struct loopback_call loopback_calls[] = {
 	{ NVMX_GET_INFO, sizeof(struct nvmx_info), 0, 0, 0, false },
 	{ NVMX_OPEN_VM, sizeof(struct nvmx_open_vm), 0, 0, 0, false },
 	{ NVMX_VM_GET_INFO, sizeof(struct nvmx_vm_info), 0, 0, 0, false },
+	{ NVMX_VM_START_WINDOW, sizeof(struct nvmx_window), 0, 0, 0, false },
+	{ NVMX_VM_END_WINDOW, sizeof(struct nvmx_window), 0, 0, 0, false },
 	LOOPBACK_CALL(NVMX_GET_FIELDS, nvmx_get_fields, fields, nr, nvmx_field, false),
 	LOOPBACK_CALL(NVMX_LIST_VMS, nvmx_list_vms, vms, nr, nvmx_vm_info, false),
 	LOOPBACK_CALL(NVMX_VM_GET_POLICY, nvmx_policy, entries, nr, nvmx_policy_entry, false),

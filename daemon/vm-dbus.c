@@ -258,6 +258,73 @@ static int method_reset(sd_bus_message *call, void *userdata, sd_bus_error *erro
 				reset_authorized, vm->manager, error);
 }
 
+/* ---- StartProfile, EndProfile ---- */
+
+static int read_duration(sd_bus_message *call, uint32_t *ret_ms, sd_bus_error *error)
+{
+	uint64_t usec;
+	int r;
+
+	r = sd_bus_message_rewind(call, true);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(call, "t", &usec);
+	if (r < 0)
+		return r;
+	if (usec == 0 || usec > NVMX_WINDOW_MAX_MS * UINT64_C(1000))
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+					 "A VM can be profiled for 1 to %" PRIu64 " microseconds, not for %" PRIu64 ".",
+					 NVMX_WINDOW_MAX_MS * UINT64_C(1000), usec);
+
+	*ret_ms = (usec + 999) / 1000;
+	return 0;
+}
+
+static int start_profile_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	uint32_t duration_ms;
+	struct vm *vm;
+	int r;
+
+	r = find_again(userdata, call, &vm, error);
+	if (r < 0)
+		return r;
+	r = read_duration(call, &duration_ms, error);
+	if (r < 0)
+		return r;
+	r = vm_profile_start(vm, call, duration_ms, error);
+	if (r < 0)
+		return r;
+
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int method_start_profile(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct vm *vm = userdata;
+	uint32_t duration_ms;
+	int r;
+
+	r = read_duration(call, &duration_ms, error);
+	if (r < 0)
+		return r;
+
+	return polkit_authorize(call, ACTION_SET_POLICY, (const char *const[]) { "vm", vm->name, NULL },
+				start_profile_authorized, vm->manager, error);
+}
+
+/* Of the caller's own: nobody else's can be ended, so polkit is not asked. */
+static int method_end_profile(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	int r;
+
+	r = vm_profile_end(userdata, call, error);
+	if (r < 0)
+		return r;
+
+	return sd_bus_reply_method_return(call, NULL);
+}
+
 /* ---- GetStatistics ---- */
 
 static int append_totals(sd_bus_message *reply, const struct nvmx_counters *c)
@@ -360,6 +427,10 @@ static const sd_bus_vtable vm_vtable[] = {
 				SD_BUS_NO_RESULT, method_set_policy, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
 				method_reset, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("StartProfile", SD_BUS_ARGS("t", duration_usec), SD_BUS_NO_RESULT,
+				method_start_profile, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("EndProfile", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+				method_end_profile, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetStatistics", SD_BUS_ARGS("i", vcpu),
 				SD_BUS_RESULT("a{st}", totals, "a(sutt)", fields),
 				method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),

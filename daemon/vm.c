@@ -55,7 +55,7 @@ int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struc
 	vm->id = id;
 	vm->pid = pid;
 	vm->start_time = start_time;
-	vm->fd = -EBADF;
+	vm->fd = vm->profile_fd = -EBADF;
 	vm->domain = VM_DOMAIN_NONE;
 	if (asprintf(&vm->path, VM_PATH_PREFIX "/%" PRIu64, id) < 0) {
 		vm->path = NULL;
@@ -90,6 +90,7 @@ struct vm *vm_free(struct vm *vm)
 	if (!vm)
 		return NULL;
 
+	vm_profile_close(vm);
 	sd_event_source_disable_unref(vm->hangup);
 	if (vm->fd >= 0)
 		close(vm->fd);

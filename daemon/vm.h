@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A VM of the kernel's list: vm.c has its life and what is known of it,
- * vm-policy.c how its policy is decided and applied, vm-dbus.c its face on the bus.
+ * vm-policy.c how its policy is decided and applied, vm-profile.c its profiling
+ * window, vm-dbus.c its face on the bus.
  * The manager owns it.
  */
 #ifndef NVMX_DAEMON_VM_H
@@ -67,6 +68,9 @@ struct vm {
 	struct vm_policy policy;
 	char *error;			/* PolicyError; NULL: none */
 	bool announced;			/* on the bus */
+
+	int profile_fd;			/* its window may have ended by itself; -EBADF: none */
+	sd_bus_track *profile_owner;	/* whoever started it */
 };
 
 /* vm.c. -ENOENT, -ENODEV: gone before it could be opened. */
@@ -95,6 +99,11 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, char **ret_error);
 int vm_policy_reset(struct vm *vm, char **ret_error);
 int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n);
+
+/* vm-profile.c: both reply to the call with an error of their own, or leave that to the caller. */
+int vm_profile_start(struct vm *vm, sd_bus_message *call, uint32_t duration_ms, sd_bus_error *error);
+int vm_profile_end(struct vm *vm, sd_bus_message *call, sd_bus_error *error);
+void vm_profile_close(struct vm *vm);
 
 /* vm-dbus.c */
 int vm_bus_add(struct manager *m);

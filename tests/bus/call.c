@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * call [--no-password] PATH INTERFACE METHOD [ARG...]
+ * call [--no-password] [--stay] PATH INTERFACE METHOD [ARG...]
  *
  * Calls a method of org.nvmx1 and prints the name of the error, a blank and its
  * sentence, which busctl does not; nothing if there is none, then the status is 0.
- * Arguments are TYPE:VALUE, TYPE one of s, u, i, and "d:NAME=VALUE,..." for a{ss}.
+ * Arguments are TYPE:VALUE, TYPE one of s, u, i, t, and "d:NAME=VALUE,..." for a{ss}.
+ *
+ * With --stay it says "status N", and goes on with each line of standard input as
+ * a method without arguments, on the same connection, until that ends.
  */
 #include <systemd/sd-bus.h>
 
@@ -36,35 +39,27 @@ static int append(sd_bus_message *m, char *arg)
 		return sd_bus_message_append(m, "u", (uint32_t)strtoul(arg + 2, NULL, 10));
 	case 'i':
 		return sd_bus_message_append(m, "i", (int32_t)strtol(arg + 2, NULL, 10));
+	case 't':
+		return sd_bus_message_append(m, "t", (uint64_t)strtoull(arg + 2, NULL, 10));
 	case 'd':
 		return append_changes(m, arg + 2);
 	}
 	return -EINVAL;
 }
 
-int main(int argc, char *argv[])
+/* Prints the error, if there is one. */
+static int call(sd_bus *bus, bool password, const char *path, const char *interface,
+		const char *method, char **args)
 {
-	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	bool password = true;
 	int r;
 
-	if (argc > 1 && streq(argv[1], "--no-password")) {
-		password = false;
-		argv++;
-		argc--;
-	}
-	if (argc < 4)
-		return 2;
-
-	r = sd_bus_open_system(&bus);
-	if (r >= 0)
-		r = sd_bus_message_new_method_call(bus, &m, "org.nvmx1", argv[1], argv[2], argv[3]);
+	r = sd_bus_message_new_method_call(bus, &m, "org.nvmx1", path, interface, method);
 	if (r >= 0)
 		r = sd_bus_message_set_allow_interactive_authorization(m, password);
-	for (int i = 4; i < argc && r >= 0; i++)
-		r = append(m, argv[i]);
+	for (; *args && r >= 0; args++)
+		r = append(m, *args);
 	if (r < 0) {
 		fprintf(stderr, "call: %s\n", strerror(-r));
 		return 2;
@@ -75,4 +70,39 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	printf("%s %s\n", error.name ? error.name : "-", error.message ? error.message : strerror(-r));
 	return EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[])
+{
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	bool password = true, stay = false;
+	char line[64], *none = NULL;
+	int r;
+
+	for (; argc > 1 && strncmp(argv[1], "--", 2) == 0; argv++, argc--) {
+		if (streq(argv[1], "--no-password"))
+			password = false;
+		else if (streq(argv[1], "--stay"))
+			stay = true;
+		else
+			return 2;
+	}
+	if (argc < 4)
+		return 2;
+
+	r = sd_bus_open_system(&bus);
+	if (r < 0) {
+		fprintf(stderr, "call: %s\n", strerror(-r));
+		return 2;
+	}
+	r = call(bus, password, argv[1], argv[2], argv[3], argv + 4);
+	while (stay) {
+		printf("status %d\n", r);
+		fflush(stdout);
+		if (!fgets(line, sizeof(line), stdin))
+			break;
+		line[strcspn(line, "\n")] = 0;
+		r = call(bus, password, argv[1], argv[2], line, &none);
+	}
+	return r;
 }

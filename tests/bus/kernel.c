@@ -3,6 +3,8 @@
  * The stand-in for the kernel.  Owns its VMs, for good: like the ids, the slots are
  * not used twice.
  */
+#include <time.h>
+
 #include "tests/bus/kernel.h"
 #include "policy/policy.h"
 
@@ -116,6 +118,7 @@ struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_t
 
 	k->vms[k->n_vms++] = vm;
 	vm->alive = true;
+	vm->window_owner = KERNEL_NO_WINDOW;
 	vm->info = (struct nvmx_vm_info) {
 		.size = sizeof(vm->info),
 		.id = k->n_vms,
@@ -126,6 +129,60 @@ struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_t
 	for (size_t i = 0; i < k->n_fields; i++)
 		vm->classes[i] = k->fields[i].stock_class;
 	return vm;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* One whose time is over has ended: nobody can see when. */
+static bool window_is_open(struct kernel_vm *vm)
+{
+	if (vm->window_owner >= 0 && now_ms() >= vm->window_until)
+		vm->window_owner = KERNEL_NO_WINDOW;
+	return vm->window_owner != KERNEL_NO_WINDOW;
+}
+
+static int start_window(struct kernel *k, struct kernel_vm *vm, int fd, const struct nvmx_window *arg)
+{
+	if (arg->duration_ms == 0 || arg->duration_ms > NVMX_WINDOW_MAX_MS)
+		return -EINVAL;
+	if (~k->features & (NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS))
+		return -EOPNOTSUPP;
+	if (window_is_open(vm))
+		return -EBUSY;
+
+	vm->window_owner = fd;
+	vm->window_until = now_ms() + arg->duration_ms;
+	return 0;
+}
+
+static int end_window(struct kernel_vm *vm, int fd, const struct nvmx_window *arg)
+{
+	if (arg->duration_ms)
+		return -EINVAL;
+	if (!window_is_open(vm) || vm->window_owner != fd)
+		return -ENOENT;
+
+	vm->window_owner = KERNEL_NO_WINDOW;
+	return 0;
+}
+
+void kernel_release(struct kernel_vm *vm, int fd)
+{
+	if (vm->window_owner == fd)
+		vm->window_owner = KERNEL_NO_WINDOW;
+}
+
+static void get_vm_info(struct kernel_vm *vm, struct nvmx_vm_info *arg)
+{
+	*arg = vm->info;
+	if (window_is_open(vm))
+		arg->state |= NVMX_VM_STATE_WINDOW;
 }
 
 static int get_info(struct kernel *k, struct nvmx_info *arg)
@@ -161,7 +218,7 @@ static int list_vms(struct kernel *k, struct nvmx_list_vms *arg, struct nvmx_vm_
 
 	for (size_t i = 0; i < k->n_vms && n < arg->nr; i++)
 		if (k->vms[i]->alive && k->vms[i]->info.id > arg->after)
-			out[n++] = k->vms[i]->info;
+			get_vm_info(k->vms[i], &out[n++]);
 	arg->nr = n;
 	return 0;
 }
@@ -256,6 +313,49 @@ static void add_totals(struct nvmx_counters *sum, const struct nvmx_counters *c)
 		to[i] += from[i];
 }
 
+/* What one copy takes, in ticks per field; fixed, so that tests know what comes out. */
+#define TICKS_TO_VMCS12	11
+#define TICKS_TO_SHADOW	9
+
+/* L1 runs L2 a number of times on vCPU 0, with the classes that are in force now. */
+static void run_l1(struct kernel *k, struct kernel_vm *vm)
+{
+	struct nvmx_counters *c = &vm->vcpus[0].totals;
+	uint64_t read_write = 0, shadowed = 0;
+	bool lazy = false;
+
+	for (size_t i = 0; i < k->n_fields; i++) {
+		uint8_t class = window_is_open(vm) ? NVMX_CLASS_INTERCEPT : vm->classes[i];
+		uint64_t reads = vm->reads[i] * vm->runs / 100;
+		uint64_t writes = vm->writes[i] * vm->runs / 100;
+
+		read_write += class == NVMX_CLASS_READ_WRITE;
+		shadowed += class != NVMX_CLASS_INTERCEPT;
+		if (k->fields[i].flags & NVMX_FIELD_LAZY)
+			lazy = lazy || class != NVMX_CLASS_INTERCEPT || reads > 0 || writes > 0;
+		if (class == NVMX_CLASS_INTERCEPT)
+			vm->vcpus[0].vmread[i] += reads;
+		if (class != NVMX_CLASS_READ_WRITE)
+			vm->vcpus[0].vmwrite[i] += writes;
+		if (class == NVMX_CLASS_READ_ONLY)
+			c->vmwrite_propagated += writes;
+	}
+
+	c->nested_entries += vm->runs;
+	c->nested_exits_reflected += vm->runs;
+	c->shadow_to_vmcs12 += vm->runs;
+	c->vmcs12_to_shadow += vm->runs;
+	c->fields_to_vmcs12 += vm->runs * read_write;
+	c->fields_to_shadow += vm->runs * shadowed;
+	c->rare_syncs += lazy ? vm->runs : 0;
+	if (vm->runs > 0) {
+		c->to_vmcs12_timed++;
+		c->to_vmcs12_cycles += TICKS_TO_VMCS12 * read_write;
+		c->to_shadow_timed++;
+		c->to_shadow_cycles += TICKS_TO_SHADOW * shadowed;
+	}
+}
+
 static int get_counters(struct kernel *k, const struct kernel_vm *vm, struct nvmx_counters *arg,
 			struct nvmx_field_counters *out)
 {
@@ -309,7 +409,8 @@ static int registry_call(struct kernel *k, uint32_t request, void *arg, void *ar
 	return -ENOTTY;
 }
 
-int kernel_call(struct kernel *k, struct kernel_vm *vm, uint32_t request, void *arg, void *array)
+int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request, void *arg,
+		void *array)
 {
 	if (!vm)
 		return registry_call(k, request, arg, array);
@@ -318,13 +419,18 @@ int kernel_call(struct kernel *k, struct kernel_vm *vm, uint32_t request, void *
 
 	switch (request) {
 	case NVMX_VM_GET_INFO:
-		*(struct nvmx_vm_info *)arg = vm->info;
+		get_vm_info(vm, arg);
 		return 0;
 	case NVMX_VM_GET_POLICY:
 		return get_policy(k, vm, arg, array);
 	case NVMX_VM_SET_POLICY:
 		return set_policy(k, vm, arg, array);
+	case NVMX_VM_START_WINDOW:
+		return start_window(k, vm, fd, arg);
+	case NVMX_VM_END_WINDOW:
+		return end_window(vm, fd, arg);
 	case NVMX_VM_GET_COUNTERS:
+		run_l1(k, vm);
 		return get_counters(k, vm, arg, array);
 	}
 	return -ENOTTY;

@@ -24,6 +24,9 @@ struct kernel_vcpu {
 	uint64_t vmread[KERNEL_FIELDS_MAX + 1], vmwrite[KERNEL_FIELDS_MAX + 1];
 };
 
+#define KERNEL_NO_WINDOW	(-1)
+#define KERNEL_OTHERS_WINDOW	(-2)		/* of a program that is not connected; no end */
+
 struct kernel_vm {
 	struct nvmx_vm_info info;
 	bool alive;
@@ -31,6 +34,11 @@ struct kernel_vm {
 	uint64_t generation;
 	char label[NVMX_LABEL_LEN];
 	uint8_t classes[KERNEL_FIELDS_MAX];
+	int window_owner;			/* an fd; KERNEL_NO_WINDOW */
+	uint64_t window_until;			/* milliseconds of the monotonic clock */
+	/* What L1 does when it is read: see "runs" in loopback-kernel.c. */
+	uint64_t runs;
+	uint32_t reads[KERNEL_FIELDS_MAX], writes[KERNEL_FIELDS_MAX];	/* per 100 exits of L2 */
 	struct kernel_vcpu vcpus[KERNEL_VCPUS_MAX];
 };
 
@@ -56,9 +64,12 @@ struct kernel_vm *kernel_find_vm(struct kernel *k, uint64_t id);
 struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_time, unsigned int vcpus);
 
 /*
- * One call: arg is the caller's struct, array its array (room for it if from the
+ * One call: fd is the caller's, for what belongs to it; arg is the caller's struct, array its array (room for it if from the
  * kernel).  vm: the VM of the fd, NULL for the registry's.  0 or negative errno.
  */
-int kernel_call(struct kernel *k, struct kernel_vm *vm, uint32_t request, void *arg, void *array);
+int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request, void *arg,
+		void *array);
+/* The fd was closed. */
+void kernel_release(struct kernel_vm *vm, int fd);
 
 #endif /* NVMX_TESTS_KERNEL_H */

@@ -13,6 +13,8 @@
  *	window ID, window-end ID	a profiling window of another program
  *	exits ID VCPU FIELD READS WRITES	FIELD "other": no field of vmcs12
  *	count ID VCPU COUNTER N
+ *	accesses ID FIELD READS WRITES	what L1 does per 100 exits of L2 ...
+ *	runs ID N			... which it has N of before each look at its counters
  *	policy ID			answers generation, label, flag, and classes
  *	fail-set ERRNO			the next NVMX_VM_SET_POLICY fails
  *	lose				drop records from now on
@@ -175,6 +177,18 @@ static void exits(FILE *out, struct kernel_vm *vm, unsigned int vcpu, char **wor
 	vm->vcpus[vcpu].vmwrite[i] += strtoull(words[5], NULL, 10);
 }
 
+static void accesses(FILE *out, struct kernel_vm *vm, char **words)
+{
+	int i = kernel_find_field(&kernel, words[2]);
+
+	if (i < 0) {
+		fprintf(out, "no such field\n");
+		return;
+	}
+	vm->reads[i] = strtoul(words[3], NULL, 10);
+	vm->writes[i] = strtoul(words[4], NULL, 10);
+}
+
 static void show_policy(FILE *out, const struct kernel_vm *vm)
 {
 	static const char *const classes[] = { "intercept", "read-only", "read-write" };
@@ -191,7 +205,11 @@ static void told_of_vm(FILE *out, char **words, int n)
 	struct kernel_vm *vm = kernel_find_vm(&kernel, strtoull(words[1], NULL, 10));
 	unsigned int vcpu = n > 2 ? strtoul(words[2], NULL, 10) : 0;
 
-	if (!vm || vcpu >= KERNEL_VCPUS_MAX) {
+	if (vm && streq(words[0], "runs") && n == 3) {
+		vm->runs = strtoull(words[2], NULL, 10);
+	} else if (vm && streq(words[0], "accesses") && n == 5) {
+		accesses(out, vm, words);
+	} else if (!vm || vcpu >= KERNEL_VCPUS_MAX) {
 		fprintf(out, "no such VM or vCPU\n");
 	} else if (streq(words[0], "vmxon")) {
 		vm->info.state |= NVMX_VM_STATE_VMXON;
@@ -199,9 +217,9 @@ static void told_of_vm(FILE *out, char **words, int n)
 	} else if (streq(words[0], "evmcs")) {
 		vm->info.state |= NVMX_VM_STATE_EVMCS;
 	} else if (streq(words[0], "window")) {
-		vm->info.state |= NVMX_VM_STATE_WINDOW;
+		vm->window_owner = KERNEL_OTHERS_WINDOW;
 	} else if (streq(words[0], "window-end")) {
-		vm->info.state &= ~NVMX_VM_STATE_WINDOW;
+		vm->window_owner = KERNEL_NO_WINDOW;
 	} else if (streq(words[0], "gone")) {
 		gone(vm);
 	} else if (streq(words[0], "policy")) {
@@ -287,7 +305,8 @@ static bool serve(struct connection *c)
 	else if (request.request == NVMX_OPEN_VM)
 		reply.error = open_vm(c, (struct nvmx_open_vm *)arg);
 	else
-		reply.error = kernel_call(&kernel, c->vm, request.request, arg, arg + call->arg_size);
+		reply.error = kernel_call(&kernel, c->vm, c->fd, request.request, arg,
+					  arg + call->arg_size);
 
 	if (call->array > 0 && !call->to_kernel && reply.error == 0) {
 		uint32_t there;
@@ -386,6 +405,8 @@ static int run(const char *path)
 		/* From the end: closing moves the last into the gap. */
 		for (size_t i = n; i-- > 0 && !unloaded;)
 			if (fds[i].revents && !dispatch(i)) {
+				if (connections[i].vm)
+					kernel_release(connections[i].vm, connections[i].fd);
 				close(connections[i].fd);
 				connections[i] = connections[--n_connections];
 			}
