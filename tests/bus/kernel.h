@@ -15,8 +15,8 @@
 #include <linux/nvmx.h>
 
 #define KERNEL_FIELDS_MAX	256
-#define KERNEL_VMS_MAX		512
-#define KERNEL_VCPUS_MAX	4
+#define KERNEL_VMS_MAX		20000
+#define KERNEL_VCPUS_MAX	8
 
 /* Counters of one vCPU; exits by index in the table, those of no field last. */
 struct kernel_vcpu {

@@ -9,6 +9,8 @@
  *
  * Words (ID: a VM; NAME of COUNTER: a member of struct nvmx_counters):
  *	create PID VCPUS [START_TIME]	a VM of that process; answers the id
+ *	create-all FILE VCPUS		one of each process whose pid is a line of the file;
+ *					answers the last id
  *	vmxon ID, evmcs ID, gone ID
  *	window ID, window-end ID	a profiling window of another program
  *	exits ID VCPU FIELD READS WRITES	FIELD "other": no field of vmcs12
@@ -16,6 +18,7 @@
  *	accesses ID FIELD READS WRITES	what L1 does per 100 exits of L2 ...
  *	runs ID N			... which it has N of before each look at its counters
  *	policy ID			answers generation, label, flag, and classes
+ *	policies			answers how many VMs were given one
  *	fail-set ERRNO			the next NVMX_VM_SET_POLICY fails
  *	lose				drop records from now on
  *	overflow			say how many, and drop no more
@@ -25,7 +28,7 @@
  * stands for an fd of the device.
  */
 #include <inttypes.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,14 +38,15 @@
 #include "policy/util.h"
 #include "tests/bus/kernel.h"
 
-#define CONNECTIONS_MAX 128
+#define CONNECTIONS_MAX	(KERNEL_VMS_MAX + 64)
+#define READERS_MAX	16
 
-enum kind { LISTENER, TELL_LISTENER, TELLER, REGISTRY, EVENTS, VM };
+enum kind { CLOSED, LISTENER, TELL_LISTENER, TELLER, REGISTRY, EVENTS, VM };
 
 struct connection {
-	int fd;
 	enum kind kind;
 	struct kernel_vm *vm;
+	uint32_t lost;		/* EVENTS: records that the reader had no room for */
 };
 
 static struct kernel kernel = {
@@ -51,8 +55,10 @@ static struct kernel kernel = {
 	.abi_version = NVMX_ABI_VERSION,
 	.tsc_khz = 2000000,
 };
-static struct connection connections[CONNECTIONS_MAX];
-static size_t n_connections;
+static struct connection connections[CONNECTIONS_MAX];	/* by fd */
+static int readers[READERS_MAX];			/* those of EVENTS */
+static size_t n_readers;
+static int epoll_fd;
 static bool losing, unloaded;
 static uint32_t lost;
 
@@ -62,16 +68,62 @@ static void die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
+static void set_events(int fd, uint32_t events, int op)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(epoll_fd, op, fd, &event) < 0)
+		die("epoll_ctl");
+}
+
 static void add_connection(int fd, enum kind kind)
 {
-	if (n_connections == CONNECTIONS_MAX) {
+	if (fd < 0)
+		die("accept");
+	if (fd >= CONNECTIONS_MAX) {
 		fprintf(stderr, "too many connections\n");
 		exit(EXIT_FAILURE);
 	}
-	connections[n_connections++] = (struct connection) { .fd = fd, .kind = kind };
+	connections[fd] = (struct connection) { .kind = kind };
+	set_events(fd, EPOLLIN, EPOLL_CTL_ADD);
+}
+
+static void close_connection(int fd)
+{
+	for (size_t i = 0; i < n_readers; i++)
+		if (readers[i] == fd)
+			readers[i] = readers[--n_readers];
+	if (connections[fd].vm)
+		kernel_release(connections[fd].vm, fd);
+	connections[fd].kind = CLOSED;
+	close(fd);
 }
 
 /* ---- records ---- */
+
+/* As from the device: what a slow reader has no room for is counted, and told later. */
+static void send_to_reader(int fd, const struct nvmx_event *event)
+{
+	struct connection *c = &connections[fd];
+
+	if (c->lost == 0 && send(fd, event, sizeof(*event), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return;
+	if (c->lost++ == 0)
+		set_events(fd, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
+}
+
+static void tell_lost(int fd)
+{
+	struct nvmx_event event = {
+		.size = sizeof(event),
+		.type = NVMX_EVENT_OVERFLOW,
+		.lost = connections[fd].lost,
+	};
+
+	connections[fd].lost = 0;
+	set_events(fd, EPOLLIN, EPOLL_CTL_MOD);
+	send_to_reader(fd, &event);
+}
 
 static void send_record(struct nvmx_event event)
 {
@@ -81,9 +133,8 @@ static void send_record(struct nvmx_event event)
 	}
 
 	event.size = sizeof(event);
-	for (size_t i = 0; i < n_connections; i++)
-		if (connections[i].kind == EVENTS)
-			send(connections[i].fd, &event, sizeof(event), MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (size_t i = 0; i < n_readers; i++)
+		send_to_reader(readers[i], &event);
 }
 
 static void send_vm_record(uint32_t type, const struct kernel_vm *vm)
@@ -118,20 +169,42 @@ static void create(FILE *out, const char *pid, const char *vcpus, const char *st
 		start_time = strtoull(started, NULL, 10);
 	vm = kernel_create_vm(&kernel, atoi(pid), start_time, strtoul(vcpus, NULL, 10));
 	if (!vm) {
-		fprintf(out, "no room\n");
+		fprintf(out ?: stderr, "no room\n");
 		return;
 	}
-	fprintf(out, "%" PRIu64 "\n", (uint64_t)vm->info.id);
+	if (out)
+		fprintf(out, "%" PRIu64 "\n", (uint64_t)vm->info.id);
 	send_vm_record(NVMX_EVENT_VM_CREATED, vm);
+}
+
+static void create_all(FILE *out, const char *path, const char *vcpus)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[32];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		create(NULL, line, vcpus, NULL);
+	}
+	fprintf(out, "%zu\n", kernel.n_vms);
+}
+
+static void count_policies(FILE *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < kernel.n_vms; i++)
+		n += kernel.vms[i]->alive && kernel.vms[i]->generation > 0;
+	fprintf(out, "%zu\n", n);
 }
 
 /* EPOLLHUP for whoever has it open. */
 static void gone(struct kernel_vm *vm)
 {
 	vm->alive = false;
-	for (size_t i = 0; i < n_connections; i++)
-		if (connections[i].vm == vm)
-			shutdown(connections[i].fd, SHUT_RDWR);
+	for (int fd = 0; fd < CONNECTIONS_MAX; fd++)
+		if (connections[fd].kind == VM && connections[fd].vm == vm)
+			shutdown(fd, SHUT_RDWR);
 	send_vm_record(NVMX_EVENT_VM_GONE, vm);
 }
 
@@ -243,6 +316,10 @@ static void told(FILE *out, char *line)
 
 	if ((n == 3 || n == 4) && streq(words[0], "create")) {
 		create(out, words[1], words[2], n == 4 ? words[3] : NULL);
+	} else if (n == 3 && streq(words[0], "create-all")) {
+		create_all(out, words[1], words[2]);
+	} else if (n == 1 && streq(words[0], "policies")) {
+		count_policies(out);
 	} else if (n == 2 && streq(words[0], "fail-set")) {
 		kernel.fail_set = atoi(words[1]);
 	} else if (n == 1 && streq(words[0], "lose")) {
@@ -273,9 +350,19 @@ static int open_vm(struct connection *c, const struct nvmx_open_vm *arg)
 	return 0;
 }
 
-/* False: the connection is to be closed. */
-static bool serve(struct connection *c)
+static int become_reader(int fd)
 {
+	if (n_readers == READERS_MAX)
+		return -ENOSPC;
+	connections[fd].kind = EVENTS;
+	readers[n_readers++] = fd;
+	return 0;
+}
+
+/* False: the connection is to be closed. */
+static bool serve(int fd)
+{
+	struct connection *c = &connections[fd];
 	_Alignas(8) static uint8_t in[LOOPBACK_MESSAGE_MAX], out[LOOPBACK_MESSAGE_MAX];
 	struct loopback_request request;
 	struct loopback_reply reply = { 0 };
@@ -285,7 +372,7 @@ static bool serve(struct connection *c)
 	uint8_t *arg = out + sizeof(reply);
 	ssize_t k;
 
-	k = recv(c->fd, in, sizeof(in), 0);
+	k = recv(fd, in, sizeof(in), 0);
 	if (k < (ssize_t)sizeof(request))
 		return false;
 	memcpy(&request, in, sizeof(request));
@@ -301,11 +388,11 @@ static bool serve(struct connection *c)
 		memcpy(&nr, arg + call->nr, sizeof(nr));
 
 	if (request.request == LOOPBACK_EVENTS)
-		c->kind = EVENTS;
+		reply.error = become_reader(fd);
 	else if (request.request == NVMX_OPEN_VM)
 		reply.error = open_vm(c, (struct nvmx_open_vm *)arg);
 	else
-		reply.error = kernel_call(&kernel, c->vm, c->fd, request.request, arg,
+		reply.error = kernel_call(&kernel, c->vm, fd, request.request, arg,
 					  arg + call->arg_size);
 
 	if (call->array > 0 && !call->to_kernel && reply.error == 0) {
@@ -316,7 +403,7 @@ static bool serve(struct connection *c)
 	}
 	reply.arg_size = call->arg_size;
 	memcpy(out, &reply, sizeof(reply));
-	return send(c->fd, out, sizeof(reply) + call->arg_size + bytes, MSG_NOSIGNAL) >= 0;
+	return send(fd, out, sizeof(reply) + call->arg_size + bytes, MSG_NOSIGNAL) >= 0;
 }
 
 /* ---- sockets ---- */
@@ -367,22 +454,25 @@ static bool answer_teller(int fd)
 	return false;
 }
 
-static bool dispatch(size_t i)
+static bool dispatch(int fd, uint32_t events)
 {
-	struct connection *c = &connections[i];
-	int fd;
-
-	switch (c->kind) {
+	switch (connections[fd].kind) {
+	case CLOSED:
+		return true;
 	case LISTENER:
+		add_connection(accept4(fd, NULL, NULL, SOCK_CLOEXEC), REGISTRY);
+		return true;
 	case TELL_LISTENER:
-		fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			add_connection(fd, c->kind == LISTENER ? REGISTRY : TELLER);
+		add_connection(accept4(fd, NULL, NULL, SOCK_CLOEXEC), TELLER);
 		return true;
 	case TELLER:
-		return answer_teller(c->fd);
+		return answer_teller(fd);
+	case EVENTS:
+		if (events & EPOLLOUT)
+			tell_lost(fd);
+		return !(events & (EPOLLIN | EPOLLHUP)) || serve(fd);
 	default:
-		return serve(c);
+		return serve(fd);
 	}
 }
 
@@ -390,26 +480,23 @@ static int run(const char *path)
 {
 	char tell[108];
 
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_fd < 0)
+		die("epoll_create1");
 	snprintf(tell, sizeof(tell), "%s.tell", path);
 	add_connection(make_socket(tell, true), TELL_LISTENER);
 	add_connection(make_socket(path, true), LISTENER);
 
 	while (!unloaded) {
-		struct pollfd fds[CONNECTIONS_MAX];
-		size_t n = n_connections;
+		struct epoll_event events[64];
+		int n;
 
-		for (size_t i = 0; i < n; i++)
-			fds[i] = (struct pollfd) { .fd = connections[i].fd, .events = POLLIN };
-		if (poll(fds, n, -1) < 0)
-			die("poll");
-		/* From the end: closing moves the last into the gap. */
-		for (size_t i = n; i-- > 0 && !unloaded;)
-			if (fds[i].revents && !dispatch(i)) {
-				if (connections[i].vm)
-					kernel_release(connections[i].vm, connections[i].fd);
-				close(connections[i].fd);
-				connections[i] = connections[--n_connections];
-			}
+		n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), -1);
+		if (n < 0)
+			die("epoll_wait");
+		for (int i = 0; i < n && !unloaded; i++)
+			if (!dispatch(events[i].data.fd, events[i].events))
+				close_connection(events[i].data.fd);
 	}
 
 	unlink(path);
