@@ -184,8 +184,7 @@ int manager_reload(struct manager *m, char **ret_error)
 
 /* ---- VMs ---- */
 
-/* The place of the first VM with that id or a higher one. */
-static size_t vm_place(const struct manager *m, uint64_t id)
+size_t manager_vm_place(const struct manager *m, uint64_t id)
 {
 	size_t low = 0, high = m->n_vms;
 
@@ -203,14 +202,14 @@ static size_t vm_place(const struct manager *m, uint64_t id)
 
 struct vm *manager_find_vm(const struct manager *m, uint64_t id)
 {
-	size_t i = vm_place(m, id);
+	size_t i = manager_vm_place(m, id);
 
 	return i < m->n_vms && m->vms[i]->id == id ? m->vms[i] : NULL;
 }
 
 static int insert_vm(struct manager *m, struct vm *vm)
 {
-	size_t i = vm_place(m, vm->id);
+	size_t i = manager_vm_place(m, vm->id);
 	struct vm **p;
 
 	p = realloc(m->vms, (m->n_vms + 1) * sizeof(*p));
@@ -257,7 +256,7 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 
 void manager_remove_vm(struct manager *m, struct vm *vm)
 {
-	size_t i = vm_place(m, vm->id);
+	size_t i = manager_vm_place(m, vm->id);
 
 	/* Signals first: sd-bus looks the object up for them. */
 	manager_bus_vm_removed(m, vm);

@@ -85,6 +85,8 @@ const char *kernel_support_to_string(enum kernel_support support);
 /* Why policies are not possible, as a sentence; NULL if they are. */
 const char *manager_why_unsupported(const struct manager *m);
 
+/* Index of the first VM with that id or a higher one; n_vms: there is none. */
+size_t manager_vm_place(const struct manager *m, uint64_t id);
 struct vm *manager_find_vm(const struct manager *m, uint64_t id);
 void manager_remove_vm(struct manager *m, struct vm *vm);
 void manager_update_status(const struct manager *m);	/* what systemctl status shows */

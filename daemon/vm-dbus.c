@@ -29,10 +29,8 @@ static int get_pid(sd_bus *bus, const char *path, const char *interface, const c
 	return sd_bus_message_append(reply, "u", (uint32_t)vm->pid);
 }
 
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static const char *text_of(const struct vm *vm, const char *property)
 {
-	const struct vm *vm = userdata;
 	const struct vm_policy *p = &vm->policy;
 	const char *text = "";
 
@@ -55,7 +53,13 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 	else if (streq(property, "Shadowing"))
 		text = vm_shadowing(vm);
 
-	return sd_bus_message_append(reply, "s", text ? text : "");
+	return text ? text : "";
+}
+
+static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	return sd_bus_message_append(reply, "s", text_of(userdata, property));
 }
 
 static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -126,6 +130,27 @@ const char *vm_shadowing(const struct vm *vm)
 	if (info.state & NVMX_VM_STATE_EVMCS)
 		return "inert-evmcs";
 	return info.state & NVMX_VM_STATE_WINDOW ? "profiling" : "active";
+}
+
+int vm_bus_append_properties(sd_bus_message *reply, const struct vm *vm)
+{
+	static const char *const texts[] = {
+		"Name", "UUID", "Policy", "PolicySource", "PolicyError", "Shadowing",
+	};
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		r = sd_bus_message_append(reply, "{sv}", texts[i], "s", text_of(vm, texts[i]));
+		if (r < 0)
+			return r;
+	}
+	r = sd_bus_message_append(reply, "{sv}", "VMXOn", "b", (int)vm->vmxon);
+	if (r < 0)
+		return r;
+	return sd_bus_message_close_container(reply);
 }
 
 /* ---- SetPolicy, Reset ---- */
@@ -382,6 +407,17 @@ static int append_field_counters(sd_bus_message *reply, const struct field_table
 	return sd_bus_message_close_container(reply);
 }
 
+int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,
+			   const struct nvmx_field_counters *fields)
+{
+	int r;
+
+	r = append_totals(reply, counters);
+	if (r < 0)
+		return r;
+	return append_field_counters(reply, &vm->manager->table, fields, counters->nr);
+}
+
 static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -410,10 +446,7 @@ static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_er
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
 		return r;
-	r = append_totals(reply, &counters);
-	if (r < 0)
-		return r;
-	r = append_field_counters(reply, &vm->manager->table, fields, counters.nr);
+	r = vm_bus_append_counters(reply, vm, &counters, fields);
 	if (r < 0)
 		return r;
 	return sd_bus_send(NULL, reply, NULL);

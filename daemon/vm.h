@@ -109,5 +109,10 @@ void vm_profile_close(struct vm *vm);
 int vm_bus_add(struct manager *m);
 void vm_bus_changed(struct vm *vm, const char *const *properties);
 const char *vm_shadowing(const struct vm *vm);
+/* a{st} totals, a(sutt) fields, as of GetStatistics. */
+int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,
+			   const struct nvmx_field_counters *fields);
+/* a{sv} of the properties of ListStatistics, with their names as properties. */
+int vm_bus_append_properties(sd_bus_message *reply, const struct vm *vm);
 
 #endif /* NVMX_DAEMON_VM_H */
