@@ -7,7 +7,7 @@ CFLAGS_policy	:= $(shell $(PKG_CONFIG) --cflags json-c libxml-2.0)
 LIBS_policy	:= $(shell $(PKG_CONFIG) --libs json-c libxml-2.0)
 
 POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
-POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o field.o assignment.o json-place.o \
+POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o nearest.o field.o assignment.o json-place.o \
 			json-file.o conf-files.o policy.o policy-set.o metadata.o)
 
 ALL		+= $(POLICY_LIB)

@@ -3,8 +3,6 @@
  * The kernel's field table, and the groups of fields that changes may name.
  * Owns nothing: the table is the caller's.
  */
-#include <strings.h>
-
 #include "policy/internal.h"
 
 static const char *const group_names[] = { "ar-bytes", "exit-information" };
@@ -78,6 +76,7 @@ static bool is_ar_bytes(const char *name)
 int field_lookup(const struct field_table *table, const char *place, const char *name,
 		 char **ret_error)
 {
+	struct nearest nearest = {};
 	int i;
 
 	i = field_find(table, name);
@@ -85,9 +84,15 @@ int field_lookup(const struct field_table *table, const char *place, const char 
 		return i;
 
 	for (size_t j = 0; j < table->n; j++)
-		if (strcasecmp(table->fields[j].name, name) == 0)
-			return error_set(ret_error, -ENXIO, "%sThere is no field \"%.64s\"; "
-					 "did you mean %s?", place, name, table->fields[j].name);
+		nearest_try(&nearest, name, table->fields[j].name);
+	/* Files and metadata, which have a place, know no groups. */
+	for (size_t j = 0; j < ARRAY_SIZE(group_names) && !*place; j++)
+		nearest_try(&nearest, name, group_names[j]);
+	if (!*place)
+		nearest_try(&nearest, name, VMWRITE_ANY_FIELD);
+	if (nearest.name)
+		return error_set(ret_error, -ENXIO, "%sThere is no field \"%.64s\"; did you mean %s?",
+				 place, name, nearest.name);
 
 	return error_set(ret_error, -ENXIO, "%sThis kernel's vmcs12 has no field \"%.64s\"; "
 			 "\"nvmxctl fields\" lists those it has.", place, name);

@@ -85,11 +85,25 @@ int field_flag_from_string(const char *s)
 	return from_string(field_flag_names, ARRAY_SIZE(field_flag_names), s);
 }
 
+static const char *nearest_of(const char *const *names, size_t n, const char *s)
+{
+	struct nearest nearest = {};
+
+	for (size_t i = 0; i < n; i++)
+		nearest_try(&nearest, s, names[i]);
+	return nearest.name;
+}
+
 int class_parse(const char *place, const char *s, unsigned int *ret, char **ret_error)
 {
+	const char *nearest;
 	int r;
 
 	r = class_from_string(s);
+	nearest = r < 0 ? nearest_of(class_names, ARRAY_SIZE(class_names), s) : NULL;
+	if (nearest)
+		return error_set(ret_error, r, "%sThere is no class \"%.64s\"; did you mean %s?",
+				 place, s, nearest);
 	if (r < 0)
 		return error_set(ret_error, r, "%sThere is no class \"%.64s\"; "
 				 "a field is intercept, read-only or read-write.", place, s);

@@ -212,6 +212,7 @@ static int find_at(const struct policy_set *set, const char *place, const char *
 		   const struct policy **ret, char **ret_error)
 {
 	const struct policy *p = find(set, name);
+	struct nearest nearest = {};
 
 	if (p) {
 		*ret = p;
@@ -221,6 +222,12 @@ static int find_at(const struct policy_set *set, const char *place, const char *
 		if (streq(set->broken[i].name, name))
 			return error_set(ret_error, -ENOENT, "%sPolicy %s is not usable: %s",
 					 place, name, set->broken[i].sentence);
+	for (size_t i = 0; i < set->n; i++)
+		nearest_try(&nearest, name, set->policies[i]->name);
+	if (nearest.name)
+		return error_set(ret_error, -ENOENT, "%sThere is no policy \"%.64s\"; did you mean "
+				 "%s?  \"nvmxctl policy list\" shows those there are.", place, name,
+				 nearest.name);
 	return error_set(ret_error, -ENOENT, "%sThere is no policy \"%.64s\"; \"nvmxctl policy "
 			 "list\" shows those there are.", place, name);
 }

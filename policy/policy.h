@@ -64,6 +64,16 @@ const char *width_to_string(unsigned int width);	/* "16", "32", "64", "natural" 
 const char *field_flag_to_string(unsigned int bit);	/* of NVMX_FIELD_*: "eager", ... */
 int field_flag_from_string(const char *s);		/* the bit's number */
 
+/* ---- nearest.c: what somebody may have meant ---- */
+
+/* Starts as {}; name stays NULL if nothing is near. */
+struct nearest {
+	const char *name;		/* borrowed */
+	unsigned int distance;
+};
+
+void nearest_try(struct nearest *n, const char *wanted, const char *candidate);
+
 /* ---- field.c: the kernel's field table ---- */
 
 /*
