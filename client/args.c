@@ -13,6 +13,9 @@ enum {
 	OPTION_NO_PAGER,
 	OPTION_NO_LEGEND,
 	OPTION_VCPU,
+	OPTION_DURATION,
+	OPTION_POLICY_OUT,
+	OPTION_HTML,
 };
 
 static const struct option options[] = {
@@ -25,6 +28,9 @@ static const struct option options[] = {
 	{ "host",	required_argument,	NULL, 'H' },
 	{ "machine",	required_argument,	NULL, 'M' },
 	{ "vcpu",	required_argument,	NULL, OPTION_VCPU },
+	{ "duration",	required_argument,	NULL, OPTION_DURATION },
+	{ "policy-out",	required_argument,	NULL, OPTION_POLICY_OUT },
+	{ "html",	required_argument,	NULL, OPTION_HTML },
 	{}
 };
 
@@ -56,6 +62,28 @@ static int parse_vcpu(const char *s, int *ret, char **ret_error)
 	return 0;
 }
 
+int args_parse_seconds(const char *option, const char *s, uint64_t *ret_usec, char **ret_error)
+{
+	static const struct { const char *unit; double usec; } units[] = {
+		{ "", 1e6 }, { "s", 1e6 }, { "ms", 1e3 }, { "min", 60e6 },
+	};
+	double n;
+	char *end;
+
+	/* Digits first: strtod() would take signs, blanks, "inf" and hexadecimal numbers. */
+	n = *s >= '0' && *s <= '9' && s[1] != 'x' && s[1] != 'X' ? strtod(s, &end) : -1;
+	for (size_t i = 0; n > 0 && n <= ARGS_SECONDS_MAX && i < ARRAY_SIZE(units); i++) {
+		double usec = n * units[i].usec;
+
+		if (!streq(end, units[i].unit) || usec < 1e3 || usec > ARGS_SECONDS_MAX * 1e6)
+			continue;
+		*ret_usec = usec;
+		return 0;
+	}
+	return error_set(ret_error, -EINVAL, "%s=%s is no time; it is a number of seconds such as 10, "
+			 "or with a unit, such as 500ms or 1min.", option, s);
+}
+
 static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 {
 	switch (c) {
@@ -83,7 +111,19 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 		a->machine = optarg;
 		return 0;
 	case OPTION_VCPU:
+		a->options |= ARGS_VCPU;
 		return parse_vcpu(optarg, &a->vcpu, ret_error);
+	case OPTION_DURATION:
+		a->options |= ARGS_DURATION;
+		return args_parse_seconds("--duration", optarg, &a->duration_usec, ret_error);
+	case OPTION_POLICY_OUT:
+		a->options |= ARGS_POLICY_OUT;
+		a->policy_out = optarg;
+		return 0;
+	case OPTION_HTML:
+		a->options |= ARGS_HTML;
+		a->html = optarg;
+		return 0;
 	case ':':
 		return error_set(ret_error, -EINVAL, "%s needs an argument.", argv[optind - 1]);
 	default:
@@ -95,25 +135,65 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	}
 }
 
-static int parse_verb(const struct verb *verbs, struct args *a, char **ret_error)
+/* Options that are for some verbs only, by ARGS_*. */
+static const struct { unsigned int bit; const char *name; } verb_options[] = {
+	{ ARGS_VCPU,		"--vcpu" },
+	{ ARGS_DURATION,	"--duration" },
+	{ ARGS_POLICY_OUT,	"--policy-out" },
+	{ ARGS_HTML,		"--html" },
+};
+
+static int check_options(const struct args *a, char **ret_error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verb_options); i++)
+		if (a->options & ~a->verb->options & verb_options[i].bit)
+			return error_set(ret_error, -EINVAL, "%s is not for \"%s\"; \"nvmxctl %s "
+					 "--help\" says what is.", verb_options[i].name,
+					 a->verb->name, a->verb->name);
+	return 0;
+}
+
+static const char *nearest_verb(const struct verb *verbs, const char *name)
+{
+	struct nearest n = {};
+
+	for (const struct verb *v = verbs; v->name; v++)
+		nearest_try(&n, name, v->name);
+	return n.name;
+}
+
+static int find_verb(const struct verb *verbs, struct args *a, char **ret_error)
 {
 	const struct verb *v = verbs;
+	const char *nearest;
 
 	if (a->n_parameters > 0) {
 		while (v->name && !streq(v->name, a->parameters[0]))
 			v++;
+		nearest = v->name ? NULL : nearest_verb(verbs, a->parameters[0]);
+		if (nearest)
+			return error_set(ret_error, -EINVAL, "There is no verb \"%s\"; did you mean "
+					 "\"%s\"?", a->parameters[0], nearest);
 		if (!v->name)
 			return error_set(ret_error, -EINVAL, "There is no verb \"%s\"; "
 					 "\"nvmxctl --help\" lists them.", a->parameters[0]);
 		a->parameters++;
 		a->n_parameters--;
+		a->named = true;
 	}
+	a->verb = v;
+	return 0;
+}
+
+static int check_verb(const struct args *a, char **ret_error)
+{
+	const struct verb *v = a->verb;
+
 	if (a->n_parameters < v->min || (v->max >= 0 && a->n_parameters > v->max))
 		return error_set(ret_error, -EINVAL, "Too %s parameters; it is \"nvmxctl %s%s%s\".",
 				 a->n_parameters < v->min ? "few" : "many",
 				 v->name, *v->parameters ? " " : "", v->parameters);
-	a->verb = v;
-	return 0;
+	return check_options(a, ret_error);
 }
 
 int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret,
@@ -135,8 +215,10 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 
 	if (a.host && a.machine)
 		return error_set(ret_error, -EINVAL, "--host and --machine do not go together.");
-	if (!a.help && !a.version) {
-		r = parse_verb(verbs, &a, ret_error);
+	if (!a.version) {
+		r = find_verb(verbs, &a, ret_error);
+		if (r >= 0 && !a.help)
+			r = check_verb(&a, ret_error);
 		if (r < 0)
 			return r;
 	}

@@ -161,6 +161,27 @@ int client_call(struct client *c, const char *path, const char *interface, const
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 
+int client_new_change(struct client *c, const char *path, const char *method,
+		      sd_bus_message **ret)
+{
+	int r;
+
+	r = sd_bus_message_new_method_call(c->bus, ret, NVMX_BUS_NAME, path, NVMX_BUS_VM, method);
+	return r < 0 ? r : sd_bus_message_set_allow_interactive_authorization(*ret, true);
+}
+
+int client_call_change(struct client *c, int r, sd_bus_message *m)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	if (r >= 0) {
+		agent_open(c->args);
+		r = sd_bus_call(c->bus, m, 0, &error, NULL);
+		agent_close();
+	}
+	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+}
+
 static bool parse_pid(const char *s, uint32_t *ret)
 {
 	unsigned long n;

@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nvmxctl: the administrator's view of nvmxd.  This file has the table of verbs,
- * the help, and main().
+ * nvmxctl: the administrator's view of nvmxd.  This file has the table of verbs
+ * and main().
  */
 #include <locale.h>
 
 #include "client/nvmxctl.h"
 
+#define ABOUT_CLASSES							\
+	"\nFIELD is a VMCS field as \"nvmxctl fields\" lists it, a group (ar-bytes,\n"	\
+	"exit-information), or vmwrite-any-field.  CLASS is intercept (each access exits),\n" \
+	"read-only (VMREAD is free) or read-write (both are, and it is copied each way);\n" \
+	"of vmwrite-any-field it is inherit or hide.\n"
+
 /* The first one is what nvmxctl does without a verb. */
 static const struct verb verbs[] = {
-	{ "list",   "", "List the VMs", 0, 0, verb_list },
-	{ "show",   "DOMAIN", "Show a VM, its policy, and where that comes from", 1, 1, verb_show },
+	{ "list",   "", "List the VMs", 0, 0, verb_list, 0,
+	  "\nCHANGED says whether something was changed on top of POLICY, SOURCE where that\n"
+	  "comes from, and SHADOWING whether it has any effect now.\n" },
+	{ "show",   "DOMAIN", "Show a VM, its policy, and where that comes from", 1, 1, verb_show, 0,
+	  "" },
 	{ "set",    "DOMAIN [POLICY] [FIELD=CLASS...]", "Set a VM's policy, or change it",
-	  2, -1, verb_set },
-	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset },
-	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields },
-	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats },
+	  2, -1, verb_set, 0,
+	  "\nWithout POLICY the changes go on top of what is in force.  All of it is done, or\n"
+	  "nothing.  It holds until the VM ends, until \"nvmxctl reset\", or until the domain's\n"
+	  "metadata change.\n" ABOUT_CLASSES },
+	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset, 0,
+	  "\nThe policy is again that of the metadata, of a match, or the default.\n" },
+	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields, 0,
+	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next entry\n"
+	  "the slow path), lazy (fetched at each exit if shadowed), absent (not in this\n"
+	  "processor).\n" },
+	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats,
+	  ARGS_VCPU,
+	  "\nThey count from the creation of the vCPUs and are never reset.\n" },
+	{ "profile", "DOMAIN", "See what each field costs, and what it would", 1, 1, verb_profile,
+	  ARGS_DURATION | ARGS_POLICY_OUT | ARGS_HTML,
+	  "\nFor a while (10 seconds) every access of L1 to its VMCS exits and is counted.  Then\n"
+	  "each field that L1 accessed is shown: VMREADs and VMWRITEs per exit of L2, its\n"
+	  "class, what that costs in ticks of the TSC, what each class would cost, and the\n"
+	  "best.  L1 is slower meanwhile.  Ctrl-C ends it early.\n" },
 	{ "policy", "list | show NAME | check FILE...", "Look at policies, or check files",
-	  1, -1, verb_policy },
+	  1, -1, verb_policy, 0, "" },
 	{}
 };
-
-static void help(FILE *f)
-{
-	fputs("nvmxctl [OPTION...] [VERB]\n\n"
-	      "See and steer what nested virtualization costs, per VM.\n\n"
-	      "Verbs:\n", f);
-	for (const struct verb *v = verbs; v->name; v++)
-		fprintf(f, "  %-6s %-33s %s\n", v->name, v->parameters, v->help);
-	fputs("\nOptions:\n"
-	      "  -h, --help             Show this help\n"
-	      "      --version          Show the version\n"
-	      "      --json=MODE        Print JSON: pretty, short or off\n"
-	      "      --vcpu=N           Counters of this vCPU only (stats)\n"
-	      "  -q, --quiet            No notes and no summaries\n"
-	      "      --no-legend        No headings and no summaries\n"
-	      "      --no-pager         Do not pipe output into a pager\n"
-	      "  -H, --host=[USER@]HOST Talk to the host over ssh\n"
-	      "  -M, --machine=NAME     Talk to the local container\n"
-	      "\n"
-	      "DOMAIN is a libvirt domain's name, a UUID, a VM's id, or a process id.\n"
-	      "FIELD is a VMCS field, a group (ar-bytes, exit-information), or\n"
-	      "vmwrite-any-field; CLASS is intercept, read-only or read-write, or inherit or\n"
-	      "hide.  See nvmxctl(1).\n", f);
-}
 
 int main(int argc, char **argv)
 {
@@ -58,7 +58,10 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	if (args.help) {
-		help(stdout);
+		if (args.named)
+			help_put_verb(stdout, args.verb);
+		else
+			help_put(stdout, verbs);
 		return STATUS_DONE;
 	}
 	if (args.version) {

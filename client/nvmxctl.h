@@ -37,7 +37,19 @@ struct verb {
 	int min;			/* parameters */
 	int max;			/* -1: any number */
 	int (*run)(struct client *c);
+	unsigned int options;		/* those of its own, ARGS_* */
+	const char *about;		/* what its --help says */
 };
+
+/* Options that not every verb has. */
+enum {
+	ARGS_VCPU	= 1 << 0,
+	ARGS_DURATION	= 1 << 1,
+	ARGS_POLICY_OUT	= 1 << 2,
+	ARGS_HTML	= 1 << 3,
+};
+
+#define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
 
 /* Strings are borrowed from argv, which getopt reorders. */
 struct args {
@@ -49,8 +61,13 @@ struct args {
 	bool quiet;
 	const char *host;
 	const char *machine;
+	unsigned int options;		/* those given, ARGS_* */
 	int vcpu;			/* NVMX_ALL_VCPUS */
+	uint64_t duration_usec;		/* 0: not given */
+	const char *policy_out;
+	const char *html;
 	const struct verb *verb;	/* of the table; the first one if none is named */
+	bool named;			/* one is */
 	char **parameters;
 	int n_parameters;
 };
@@ -58,6 +75,9 @@ struct args {
 /* -EINVAL with a sentence: that is STATUS_USAGE. verbs ends with a NULL name. */
 int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret,
 	       char **ret_error);
+
+/* A time such as 10, 500ms or 1min; at least a millisecond. */
+int args_parse_seconds(const char *option, const char *s, uint64_t *ret_usec, char **ret_error);
 
 /*
  * [POLICY] [NAME=VALUE...]; *ret_policy is "" without POLICY.  The parameters are
@@ -94,6 +114,14 @@ int client_fail(const sd_bus_error *error, int r);
 int client_call(struct client *c, const char *path, const char *interface, const char *method,
 		const char *argument, sd_bus_message **ret);
 
+/*
+ * A call of org.nvmx1.VM that polkit is asked about, with a password if need be:
+ * made (negative errno), filled by the caller, then sent unless r says that this failed.
+ */
+int client_new_change(struct client *c, const char *path, const char *method,
+		      sd_bus_message **ret);
+int client_call_change(struct client *c, int r, sd_bus_message *m);
+
 /* By name, uuid, id or pid. */
 int client_find_vm(struct client *c, const char *name, char **ret_path);
 
@@ -118,6 +146,33 @@ struct json_object *vm_from_properties(struct json_object *properties);
 int vm_list_fields(struct client *c, struct json_object **ret);
 /* That array as the kernel's table again, as much of it as checks need; -ENOMEM. */
 int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n);
+
+/* ---- json.c: what is missing is empty, or zero; o may be NULL ---- */
+
+struct json_object *json_get(struct json_object *o, const char *key);
+const char *json_get_text(struct json_object *o, const char *key);
+uint64_t json_get_count(struct json_object *o, const char *key);
+double json_get_number(struct json_object *o, const char *key);
+void json_add_text(struct json_object *o, const char *key, const char *value);
+void json_add_count(struct json_object *o, const char *key, uint64_t value);
+void json_add_number(struct json_object *o, const char *key, double value, int digits);
+
+/* ---- statistics.c ---- */
+
+/* GetStatistics as an object: vcpu, totals, averages, fields. */
+int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret);
+/* What GetStatistics replied with; negative errno. */
+int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
+		    struct json_object **ret_fields);
+/* Of two such objects: a total, how much it grew, and the fields that did, most first. */
+uint64_t statistics_total(struct json_object *statistics, const char *counter);
+uint64_t statistics_since(struct json_object *then, struct json_object *now, const char *counter);
+struct json_object *statistics_fields_since(struct json_object *then, struct json_object *now);
+
+/* ---- file.c ---- */
+
+/* All of it, or the file stays as it was. */
+int file_write(const char *path, const char *text);
 
 /* ---- render.c ---- */
 
@@ -154,6 +209,22 @@ FILE *pager_out(struct client *c);
 /* Waits for the pager; -EIO if not everything could be written. */
 int pager_close(struct client *c);
 
+/* ---- help.c ---- */
+
+void help_put(FILE *f, const struct verb *verbs);
+void help_put_verb(FILE *f, const struct verb *v);
+
+/* ---- progress.c ---- */
+
+/*
+ * Waits, and shows it on a terminal. Ctrl-C ends the wait; check, if there is one, is
+ * called once a second, and ends it if it does not say STATUS_DONE.
+ */
+int progress_wait(struct client *c, const char *what, uint64_t usec,
+		  int (*check)(struct client *c, void *userdata), void *userdata);
+bool progress_was_interrupted(void);
+uint64_t progress_now_usec(void);	/* of the monotonic clock */
+
 /* ---- agent.c: asks for the password on the terminal, if polkit wants one ---- */
 
 void agent_open(const struct args *args);
@@ -167,6 +238,7 @@ int verb_set(struct client *c);
 int verb_reset(struct client *c);
 int verb_fields(struct client *c);
 int verb_stats(struct client *c);
+int verb_profile(struct client *c);
 int verb_policy(struct client *c);
 
 static inline void json_putp(struct json_object **o)

@@ -63,20 +63,6 @@ char *render_safe(const char *s)
 	return copy;
 }
 
-static const char *get_string(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_string(value) ?: "" : "";
-}
-
-static uint64_t get_uint64(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_uint64(value) : 0;
-}
-
 static int add_row(struct libscols_table *table, struct json_object *o,
 		   const struct column *columns, size_t n)
 {
@@ -178,27 +164,27 @@ static const char *shadowing_text(const char *shadowing)
 void render_vm(FILE *f, struct json_object *vm)
 {
 	struct json_object *overrides = NULL, *fields = NULL;
-	const char *error = get_string(vm, "policy_error");
-	const char *vmxon = get_string(vm, "vmxon");
+	const char *error = json_get_text(vm, "policy_error");
+	const char *vmxon = json_get_text(vm, "vmxon");
 
 	json_object_object_get_ex(vm, "overrides", &overrides);
 	json_object_object_get_ex(vm, "fields", &fields);
 
-	put(f, "Name", get_string(vm, "name"));
-	put(f, "UUID", get_string(vm, "uuid"));
-	put(f, "Id", get_string(vm, "id"));
-	put(f, "PID", get_string(vm, "pid"));
-	put(f, "Executable", get_string(vm, "executable"));
-	put(f, "Unit", get_string(vm, "unit"));
-	put(f, "vCPUs", get_string(vm, "vcpus"));
+	put(f, "Name", json_get_text(vm, "name"));
+	put(f, "UUID", json_get_text(vm, "uuid"));
+	put(f, "Id", json_get_text(vm, "id"));
+	put(f, "PID", json_get_text(vm, "pid"));
+	put(f, "Executable", json_get_text(vm, "executable"));
+	put(f, "Unit", json_get_text(vm, "unit"));
+	put(f, "vCPUs", json_get_text(vm, "vcpus"));
 	put(f, "VMX used", streq(vmxon, "true") ? "yes" : "no");
-	put(f, "Policy", get_string(vm, "policy"));
-	put(f, "Source", get_string(vm, "policy_source"));
-	put(f, "Reason", get_string(vm, "policy_reason"));
+	put(f, "Policy", json_get_text(vm, "policy"));
+	put(f, "Source", json_get_text(vm, "policy_source"));
+	put(f, "Reason", json_get_text(vm, "policy_reason"));
 	put_overrides(f, overrides);
-	put(f, "VMWRITE any field", get_string(vm, "vmwrite_any_field"));
+	put(f, "VMWRITE any field", json_get_text(vm, "vmwrite_any_field"));
 	put_fields(f, fields);
-	put(f, "Shadowing", shadowing_text(get_string(vm, "shadowing")));
+	put(f, "Shadowing", shadowing_text(json_get_text(vm, "shadowing")));
 	if (*error)
 		put(f, "Error", error);
 }
@@ -207,18 +193,18 @@ static int compare_exits(const void *a, const void *b)
 {
 	struct json_object *x = *(struct json_object *const *)a;
 	struct json_object *y = *(struct json_object *const *)b;
-	uint64_t i = get_uint64(x, "exits"), j = get_uint64(y, "exits");
+	uint64_t i = json_get_count(x, "exits"), j = json_get_count(y, "exits");
 
 	if (i != j)
 		return i < j ? 1 : -1;
-	return strcmp(get_string(x, "name"), get_string(y, "name"));
+	return strcmp(json_get_text(x, "name"), json_get_text(y, "name"));
 }
 
 void render_sort_by_exits(struct json_object *fields)
 {
 	for (size_t i = 0; i < json_object_array_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
-		uint64_t exits = get_uint64(field, "vmread") + get_uint64(field, "vmwrite");
+		uint64_t exits = json_get_count(field, "vmread") + json_get_count(field, "vmwrite");
 
 		json_object_object_add(field, "exits", json_object_new_uint64(exits));
 	}
@@ -230,7 +216,7 @@ static uint64_t get_cost(struct json_object *totals, const char *cost, const cha
 	char key[32];
 
 	snprintf(key, sizeof(key), "%s_%s", cost, what);
-	return get_uint64(totals, key);
+	return json_get_count(totals, key);
 }
 
 void render_add_averages(struct json_object *statistics, uint32_t tsc_khz)
@@ -242,19 +228,14 @@ void render_add_averages(struct json_object *statistics, uint32_t tsc_khz)
 		uint64_t timed = get_cost(totals, costs[i].key, "timed");
 		double cycles = get_cost(totals, costs[i].key, "cycles");
 		struct json_object *average;
-		char text[32];
 
 		if (timed == 0)
 			continue;
 		cycles /= timed;
 		average = json_object_new_object();
 		json_object_object_add(average, "cycles", json_object_new_uint64(cycles + 0.5));
-		if (tsc_khz > 0) {
-			/* Its own text: a double has digits that mean nothing. */
-			snprintf(text, sizeof(text), "%.3f", cycles * 1000 / tsc_khz);
-			json_object_object_add(average, "microseconds",
-				json_object_new_double_s(cycles * 1000 / tsc_khz, text));
-		}
+		if (tsc_khz > 0)
+			json_add_number(average, "microseconds", cycles * 1000 / tsc_khz, 3);
 		json_object_object_add(averages, costs[i].key, average);
 	}
 	json_object_object_add(statistics, "averages", averages);
@@ -269,10 +250,10 @@ static void put_averages(FILE *f, struct json_object *averages)
 		if (!json_object_object_get_ex(averages, costs[i].key, &average))
 			continue;
 		snprintf(key, sizeof(key), "%s_average", costs[i].key);
-		fprintf(f, "%14" PRIu64 "  %-24sTSC cycles of %s", get_uint64(average, "cycles"), key,
+		fprintf(f, "%14" PRIu64 "  %-24sTSC cycles of %s", json_get_count(average, "cycles"), key,
 			costs[i].title);
 		if (json_object_object_get_ex(average, "microseconds", NULL))
-			fprintf(f, " (%s microseconds)", get_string(average, "microseconds"));
+			fprintf(f, " (%s microseconds)", json_get_text(average, "microseconds"));
 		fputc('\n', f);
 	}
 }
@@ -302,7 +283,7 @@ void render_statistics(FILE *f, struct json_object *statistics, bool headings)
 	json_object_object_get_ex(statistics, "fields", &fields);
 
 	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
-		fprintf(f, "%14" PRIu64 "  %-24s%s\n", get_uint64(totals, totals_order[i].key),
+		fprintf(f, "%14" PRIu64 "  %-24s%s\n", json_get_count(totals, totals_order[i].key),
 			totals_order[i].key, totals_order[i].title);
 	put_averages(f, averages);
 	json_object_object_foreach(totals, key, value) {

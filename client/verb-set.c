@@ -18,24 +18,15 @@ static int append_changes(sd_bus_message *m, const struct policy_change *changes
 static int call(struct client *c, const char *path, const char *policy,
 		const struct policy_change *changes, size_t n)
 {
-	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
-	r = sd_bus_message_new_method_call(c->bus, &m, NVMX_BUS_NAME, path, NVMX_BUS_VM,
-					   "SetPolicy");
-	if (r >= 0)
-		r = sd_bus_message_set_allow_interactive_authorization(m, true);
+	r = client_new_change(c, path, "SetPolicy", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", policy);
 	if (r >= 0)
 		r = append_changes(m, changes, n);
-	if (r >= 0) {
-		agent_open(c->args);
-		r = sd_bus_call(c->bus, m, 0, &error, NULL);
-		agent_close();
-	}
-	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+	return client_call_change(c, r, m);
 }
 
 int verb_set(struct client *c)

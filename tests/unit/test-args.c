@@ -6,9 +6,9 @@
 #include "tests/unit/unit.h"
 
 static const struct verb verbs[] = {
-	{ "list", "", "", 0, 0, NULL },
-	{ "show", "DOMAIN", "", 1, 1, NULL },
-	{ "set", "DOMAIN [POLICY] [FIELD=CLASS...]", "", 2, -1, NULL },
+	{ "list", "", "", 0, 0, NULL, 0, "" },
+	{ "show", "DOMAIN", "", 1, 1, NULL, ARGS_VCPU | ARGS_DURATION, "" },
+	{ "set", "DOMAIN [POLICY] [FIELD=CLASS...]", "", 2, -1, NULL, 0, "" },
 	{}
 };
 
@@ -67,12 +67,33 @@ static void test_options_after(void **state)
 	assert_string_equal(a.parameters[0], "-d");
 }
 
+static void test_seconds(void **state)
+{
+	static const struct { const char *line; uint64_t usec; } good[] = {
+		{ "show d --duration=10", 10000000 },
+		{ "show d --duration=0.5", 500000 },
+		{ "show d --duration=10s", 10000000 },
+		{ "show d --duration=1ms", 1000 },
+		{ "show d --duration=1min", 60000000 },
+		{ "show d --duration=86400", 86400000000 },
+	};
+	struct args a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(parse(good[i].line, &a, NULL), 0);
+		assert_int_equal(a.duration_usec, good[i].usec);
+	}
+}
+
 static void test_help_needs_no_verb(void **state)
 {
 	struct args a;
 
+	assert_int_equal(parse("--help", &a, NULL), 0);
+	assert_true(a.help && !a.named);
 	assert_int_equal(parse("--help show", &a, NULL), 0);
-	assert_true(a.help);
+	assert_true(a.help && a.named);
+	assert_string_equal(a.verb->name, "show");
 	assert_int_equal(parse("nonsense --version", &a, NULL), 0);
 	assert_true(a.version);
 }
@@ -81,6 +102,16 @@ static void test_usage(void **state)
 {
 	static const char *const bad[][2] = {
 		{ "frob", "\"frob\"" },
+		{ "shwo a", "did you mean \"show\"?" },
+		{ "list --vcpu=1", "--vcpu is not for \"list\"" },
+		{ "show d --duration=0", "--duration=0 is no time" },
+		{ "show d --duration=-1", "--duration=-1 is no time" },
+		{ "show d --duration=0x1", "--duration=0x1 is no time" },
+		{ "show d --duration=inf", "--duration=inf is no time" },
+		{ "show d --duration=1h", "--duration=1h is no time" },
+		{ "show d --duration=0.1ms", "is no time" },
+		{ "show d --duration=1e9", "is no time" },
+		{ "show d --duration=86401", "is no time" },
 		{ "show", "nvmxctl show DOMAIN" },
 		{ "show a b", "Too many" },
 		{ "list a", "Too many parameters; it is \"nvmxctl list\"" },
@@ -162,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_default_verb),
 		cmocka_unit_test(test_all_options),
 		cmocka_unit_test(test_options_after),
+		cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_help_needs_no_verb),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_changes),

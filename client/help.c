@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * --help: of nvmxctl, and of each verb, which fits a screen of 80 by 24.
+ */
+#include "client/nvmxctl.h"
+
+/* bit: 0 for those that every verb has. */
+static const struct {
+	unsigned int bit;
+	const char *option;
+	const char *help;
+} options[] = {
+	{ ARGS_DURATION,	"    --duration=TIME",		"For so long (10, 500ms, 1min)" },
+	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write the best classes as a policy file" },
+	{ ARGS_HTML,		"    --html=FILE",		"Write it as a page with bars" },
+	{ ARGS_VCPU,		"    --vcpu=N",		"Counters of this vCPU only" },
+	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
+	{ 0,			"    --version",		"Show the version" },
+	{ 0,			"    --json=MODE",		"Print JSON: pretty, short or off" },
+	{ 0,			"-q, --quiet",			"No notes and no summaries" },
+	{ 0,			"    --no-legend",		"No headings and no summaries" },
+	{ 0,			"    --no-pager",		"Do not pipe output into a pager" },
+	{ 0,			"-H, --host=[USER@]HOST",	"Talk to the host over ssh" },
+	{ 0,			"-M, --machine=NAME",		"Talk to the local container" },
+};
+
+static void put_options(FILE *f, const char *title, unsigned int bits, bool of_all)
+{
+	const char *once = title;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].bit ? !(options[i].bit & bits) : !of_all)
+			continue;
+		fprintf(f, "%s  %-24s %s\n", once, options[i].option, options[i].help);
+		once = "";
+	}
+}
+
+void help_put_verb(FILE *f, const struct verb *v)
+{
+	fprintf(f, "nvmxctl [OPTION...] %s%s%s\n\n%s.\n%s", v->name, *v->parameters ? " " : "",
+		v->parameters, v->help, v->about);
+	put_options(f, "\nOptions, besides those that \"nvmxctl --help\" lists:\n", v->options, false);
+}
+
+void help_put(FILE *f, const struct verb *verbs)
+{
+	fputs("nvmxctl [OPTION...] [VERB]\n\n"
+	      "See and steer what nested virtualization costs, per VM.\n\n"
+	      "Verbs:\n", f);
+	for (const struct verb *v = verbs; v->name; v++)
+		fprintf(f, "  %-8s %-33s %s\n", v->name, v->parameters, v->help);
+	put_options(f, "\nOptions:\n", 0, true);
+	put_options(f, "\nOptions of some verbs:\n", ~0U, false);
+	fputs("\nDOMAIN is a libvirt domain's name, a UUID, a VM's id, or a process id.\n"
+	      "FIELD is a VMCS field, a group (ar-bytes, exit-information), or\n"
+	      "vmwrite-any-field; CLASS is intercept, read-only or read-write, or inherit or\n"
+	      "hide.  See nvmxctl(1).\n", f);
+}

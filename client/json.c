@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Short ways to what is in a JSON object: what is missing is empty, or zero.
+ */
+#include "client/nvmxctl.h"
+
+struct json_object *json_get(struct json_object *o, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(o, key, &value);
+	return value;
+}
+
+const char *json_get_text(struct json_object *o, const char *key)
+{
+	return json_object_get_string(json_get(o, key)) ?: "";
+}
+
+uint64_t json_get_count(struct json_object *o, const char *key)
+{
+	return json_object_get_uint64(json_get(o, key));
+}
+
+double json_get_number(struct json_object *o, const char *key)
+{
+	return json_object_get_double(json_get(o, key));
+}
+
+void json_add_text(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+void json_add_count(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+void json_add_number(struct json_object *o, const char *key, double value, int digits)
+{
+	char text[48];
+
+	/* Its own text: a double has digits that mean nothing. */
+	snprintf(text, sizeof(text), "%.*f", digits, value);
+	json_object_object_add(o, key, json_object_new_double_s(value, text));
+}
