@@ -21,7 +21,7 @@
 #include "daemon/log.h"
 #include "policy/util.h"
 
-/* How long libvirt_free() waits for a libvirtd that does not answer. */
+/* How long libvirt_free() waits for a libvirt that does not answer. */
 #define STOP_SECONDS	5
 
 struct message *libvirt_message_free(struct message *m)
@@ -31,6 +31,7 @@ struct message *libvirt_message_free(struct message *m)
 	free((char *)m->info.name);
 	free((char *)m->info.metadata);
 	free((char *)m->info.error_text);
+	free((char *)m->result.error_text);
 	free(m);
 	return NULL;
 }
@@ -41,6 +42,15 @@ struct request *libvirt_request_free(struct request *r)
 		return NULL;
 	free(r->name);
 	free(r);
+	return NULL;
+}
+
+struct statistics_write *statistics_write_free(struct statistics_write *w)
+{
+	if (!w)
+		return NULL;
+	free(w->text);
+	free(w);
 	return NULL;
 }
 
@@ -64,9 +74,20 @@ void libvirt_post(struct libvirt *l, struct message *m)
 	kick(l->main_fd);
 }
 
+void libvirt_post_state(struct libvirt *l, bool connected)
+{
+	pthread_mutex_lock(&l->mutex);
+	l->connected = connected;
+	l->state_is_new = true;
+	pthread_mutex_unlock(&l->mutex);
+
+	kick(l->main_fd);
+}
+
 static int on_messages(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct libvirt *l = userdata;
+	bool connected, state_is_new;
 	struct message *list, *m;
 	uint64_t count;
 	ssize_t n;
@@ -78,12 +99,17 @@ static int on_messages(sd_event_source *source, int fd, uint32_t revents, void *
 	list = l->messages;
 	l->messages = NULL;
 	l->messages_end = &l->messages;
+	connected = l->connected;
+	state_is_new = l->state_is_new;
+	l->state_is_new = false;
 	pthread_mutex_unlock(&l->mutex);
 
+	if (state_is_new)
+		l->on_state(connected, l->userdata);
 	while ((m = list)) {
 		list = m->next;
-		if (m->type == MESSAGE_STATE)
-			l->on_state(m->connected, l->userdata);
+		if (m->type == MESSAGE_WRITTEN)
+			l->on_written(&m->result, l->userdata);
 		else
 			l->on_domain(&m->info, l->userdata);
 		libvirt_message_free(m);
@@ -94,6 +120,7 @@ static int on_messages(sd_event_source *source, int fd, uint32_t revents, void *
 
 static void libvirt_destroy(struct libvirt *l)
 {
+	struct statistics_write *w;
 	struct message *m;
 	struct request *r;
 
@@ -105,18 +132,23 @@ static void libvirt_destroy(struct libvirt *l)
 		l->lookups = r->next;
 		libvirt_request_free(r);
 	}
+	while ((w = l->writes)) {
+		l->writes = w->next;
+		statistics_write_free(w);
+	}
 	sd_event_source_disable_unref(l->source);
 	if (l->main_fd >= 0)
 		close(l->main_fd);
 	if (l->thread_fd >= 0)
 		close(l->thread_fd);
+	pthread_cond_destroy(&l->wake_writer);
 	pthread_mutex_destroy(&l->mutex);
 	free(l->uri);
 	free(l);
 }
 
 /* Signals are the main thread's: sd-event reads them from a signalfd. */
-static int start_thread(struct libvirt *l)
+static int start_thread(struct libvirt *l, pthread_t *ret, void *(*fn)(void *))
 {
 	sigset_t all, saved;
 	int r;
@@ -125,14 +157,15 @@ static int start_thread(struct libvirt *l)
 	r = pthread_sigmask(SIG_SETMASK, &all, &saved);
 	if (r)
 		return -r;
-	r = pthread_create(&l->thread, NULL, libvirt_thread_main, l);
+	r = pthread_create(ret, NULL, fn, l);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 
 	return -r;
 }
 
 int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
-		libvirt_domain_t on_domain, libvirt_state_t on_state, void *userdata)
+		libvirt_domain_t on_domain, libvirt_state_t on_state,
+		libvirt_written_t on_written, void *userdata)
 {
 	struct libvirt *l;
 	int r;
@@ -147,9 +180,12 @@ int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 
 	l->on_domain = on_domain;
 	l->on_state = on_state;
+	l->on_written = on_written;
 	l->userdata = userdata;
 	pthread_mutex_init(&l->mutex, NULL);
+	pthread_cond_init(&l->wake_writer, NULL);
 	l->messages_end = &l->messages;
+	l->writes_end = &l->writes;
 	l->lookups_end = &l->lookups;
 	l->todo_end = &l->todo;
 	l->main_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -167,7 +203,7 @@ int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 	if (r < 0)
 		goto fail;
 	(void)sd_event_source_set_description(l->source, "libvirt");
-	r = start_thread(l);
+	r = start_thread(l, &l->thread, libvirt_thread_main);
 	if (r < 0)
 		goto fail;
 
@@ -204,31 +240,86 @@ int libvirt_lookup(struct libvirt *l, const char *uuid)
 	return 0;
 }
 
+/* Takes out what is waiting for the same domain: only the last word counts. */
+static void forget_write(struct libvirt *l, const char *uuid)
+{
+	struct statistics_write **p = &l->writes, *w;
+
+	while ((w = *p)) {
+		if (!streq(w->uuid, uuid)) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		statistics_write_free(w);
+	}
+	l->writes_end = p;
+}
+
+int libvirt_write_statistics(struct libvirt *l, const char *uuid, int id, const char *text)
+{
+	struct statistics_write *w;
+	int r;
+
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	snprintf(w->uuid, sizeof(w->uuid), "%s", uuid);
+	w->id = id;
+	w->text = text ? strdup(text) : NULL;
+	if (text && !w->text) {
+		statistics_write_free(w);
+		return -ENOMEM;
+	}
+
+	if (!l->writing) {
+		r = start_thread(l, &l->writer, libvirt_writer_main);
+		if (r < 0) {
+			statistics_write_free(w);
+			return r;
+		}
+		l->writing = true;
+	}
+
+	pthread_mutex_lock(&l->mutex);
+	forget_write(l, uuid);
+	*l->writes_end = w;
+	l->writes_end = &w->next;
+	pthread_cond_signal(&l->wake_writer);
+	pthread_mutex_unlock(&l->mutex);
+	return 0;
+}
+
 struct libvirt *libvirt_free(struct libvirt *l)
 {
 	struct timespec until;
-	int r;
+	bool joined;
 
 	if (!l)
 		return NULL;
+
+	/* The writer first: its connection needs the loop that the other one runs. */
+	pthread_mutex_lock(&l->mutex);
+	l->stop_writer = true;
+	pthread_cond_signal(&l->wake_writer);
+	pthread_mutex_unlock(&l->mutex);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_SECONDS;
+	joined = !l->writing || !pthread_clockjoin_np(l->writer, NULL, CLOCK_MONOTONIC, &until);
 
 	pthread_mutex_lock(&l->mutex);
 	l->stop = true;
 	pthread_mutex_unlock(&l->mutex);
 	kick(l->thread_fd);
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_SECONDS;
-	r = pthread_timedjoin_np(l->thread, NULL, &until);
-	if (r) {
+	joined = joined && !pthread_clockjoin_np(l->thread, NULL, CLOCK_MONOTONIC, &until);
+	if (!joined) {
 		/*
-		 * It sits in a call that libvirtd does not answer.  What it uses is
-		 * left to it; the process is about to end.
+		 * One sits in a call that libvirtd does not answer.  What they use is
+		 * left to them; the process is about to end.
 		 */
 		log_warning("libvirt does not answer, not waiting for it any longer");
 		sd_event_source_disable_unref(l->source);
 		l->source = NULL;
-		pthread_detach(l->thread);
 		return NULL;
 	}
 

@@ -12,6 +12,7 @@
 #define NVMX_DAEMON_LIBVIRT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <systemd/sd-event.h>
 
@@ -26,6 +27,12 @@ struct domain_info {
 	char uuid[37];		/* lower case, with dashes */
 	const char *name;	/* NULL with DOMAIN_UNKNOWN */
 	int id;			/* libvirt's id; -1: not running */
+	/*
+	 * The process that libvirt started for it, from a file that only root can
+	 * write; 0: it does not run, or the file cannot be read.
+	 */
+	pid_t pid;
+	bool has_statistics;	/* runs, and has the statistics element */
 	/*
 	 * The text of our element, NULL if there is none (or with @error).  It is
 	 * that of the running domain, or of the persistent definition if the
@@ -42,8 +49,17 @@ struct domain_info {
 	const char *error_text;	/* libvirt's sentence, with @error */
 };
 
+/* What became of libvirt_write_statistics(). */
+struct statistics_result {
+	char uuid[37];
+	int id;
+	int error;		/* 0; -EACCES: libvirt does not let us write; else it failed */
+	const char *error_text;	/* libvirt's sentence, with @error */
+};
+
 typedef void (*libvirt_domain_t)(const struct domain_info *info, void *userdata);
 typedef void (*libvirt_state_t)(bool connected, void *userdata);
+typedef void (*libvirt_written_t)(const struct statistics_result *result, void *userdata);
 
 /*
  * Starts the thread, which connects to @uri read-only as soon as it can, and
@@ -56,7 +72,8 @@ typedef void (*libvirt_state_t)(bool connected, void *userdata);
  * SIGPIPE must be ignored by the process.  One struct libvirt a process.
  */
 int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
-		libvirt_domain_t on_domain, libvirt_state_t on_state, void *userdata);
+		libvirt_domain_t on_domain, libvirt_state_t on_state,
+		libvirt_written_t on_written, void *userdata);
 
 /*
  * Asks for one domain; the answer comes by on_domain.  While there is no
@@ -68,8 +85,23 @@ int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 int libvirt_lookup(struct libvirt *l, const char *uuid);
 
 /*
- * Stops the thread and waits for it, which takes as long as the libvirt call it
- * is in (keepalive bounds that).  No callback is called any more.  Always NULL.
+ * The element with a domain's statistics, live only; a name of its own, so that it is
+ * never taken for a setting.
+ */
+#define STATISTICS_NAMESPACE	"urn:nvmx:domain-statistics:1"
+#define STATISTICS_PREFIX	"nvmxstat"
+
+/*
+ * Makes @text the element of domain @uuid, if it still runs as @id; NULL takes it away.
+ * A second thread does it, on a read-write connection that is there only meanwhile: libvirt
+ * may keep a write waiting for half a minute, as while a domain migrates.  @on_written
+ * tells how it ended.  What is still waiting for the same domain is replaced.
+ */
+int libvirt_write_statistics(struct libvirt *l, const char *uuid, int id, const char *text);
+
+/*
+ * Does what is waiting to be written, stops the threads and waits for them, but not
+ * for long: libvirt may not answer.  No callback is called any more.  Always NULL.
  */
 struct libvirt *libvirt_free(struct libvirt *l);
 

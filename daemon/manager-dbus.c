@@ -161,14 +161,20 @@ static int method_list_statistics(sd_bus_message *call, void *userdata, sd_bus_e
 
 typedef bool (*vm_test_t)(const struct vm *vm, const char *name);
 
-static bool test_name(const struct vm *vm, const char *name)
-{
-	return streq(vm->name, name);
-}
-
 static bool test_uuid(const struct vm *vm, const char *name)
 {
 	return *name && strcasecmp(vm->uuid, name) == 0;
+}
+
+static bool test_process(const struct vm *vm, const char *name)
+{
+	return streq(vm->name, name) || test_uuid(vm, name);
+}
+
+/* Processes choose their names and uuids themselves, libvirt's domains do not. */
+static bool test_domain(const struct vm *vm, const char *name)
+{
+	return vm->domain == VM_DOMAIN_KNOWN && test_process(vm, name);
 }
 
 static bool test_id(const struct vm *vm, const char *name)
@@ -209,7 +215,7 @@ static int find_one(const struct manager *m, vm_test_t test, const char *name,
 
 static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	static const vm_test_t tests[] = { test_name, test_uuid, test_id };
+	static const vm_test_t tests[] = { test_domain, test_id, test_process };
 	struct manager *m = userdata;
 	const struct vm *vm = NULL;
 	const char *name;

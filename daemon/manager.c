@@ -178,6 +178,7 @@ int manager_reload(struct manager *m, char **ret_error)
 		/* The base may be another by now though what is in force is not. */
 		vm_bus_changed(m->vms[i], (const char *const[]) { "Overrides", NULL });
 	}
+	statistics_configure(m);
 
 	return k < 0 ? k : r;
 }
@@ -500,16 +501,24 @@ static void on_libvirt_state(bool connected, void *userdata)
 {
 	struct manager *m = userdata;
 
-	m->libvirt_connected = connected;
-	log_info(connected ? "libvirt is connected." : "libvirt is not connected.");
-	manager_bus_changed(m, "Libvirt");
+	if (m->libvirt_connected != connected) {
+		m->libvirt_connected = connected;
+		log_info(connected ? "libvirt is connected." : "libvirt is not connected.");
+		manager_bus_changed(m, "Libvirt");
+	}
 	if (!connected)
 		return;
+	statistics_on_connected(m);
 
 	/* Domains report by themselves; a uuid that libvirt does not know would not. */
 	for (size_t i = 0; i < m->n_vms; i++)
 		if (!isempty(m->vms[i]->uuid) && m->vms[i]->domain == VM_DOMAIN_ASKED)
 			libvirt_lookup(m->libvirt, m->vms[i]->uuid);
+}
+
+static void on_written(const struct statistics_result *result, void *userdata)
+{
+	statistics_on_written(userdata, result);
 }
 
 /* ---- the whole ---- */
@@ -541,6 +550,7 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 
+	statistics_stop(m);
 	libvirt_free(m->libvirt);
 	/* Nothing more to say on the bus: the name is given up by closing it. */
 	m->bus = sd_bus_flush_close_unref(m->bus);
@@ -587,7 +597,8 @@ int manager_start(struct manager *m)
 
 	uri = m->options.libvirt_uri ?: m->config.libvirt_uri;
 	if (!streq(uri, CONFIG_NO_LIBVIRT)) {
-		r = libvirt_new(&m->libvirt, m->event, uri, on_domain, on_libvirt_state, m);
+		r = libvirt_new(&m->libvirt, m->event, uri, on_domain, on_libvirt_state,
+				on_written, m);
 		if (r < 0) {
 			log_error("libvirt's thread could not be started: %s.", strerror(-r));
 			return r;

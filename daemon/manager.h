@@ -15,6 +15,7 @@
 
 #include "daemon/config.h"
 #include "daemon/link.h"
+#include "daemon/statistics.h"
 #include "policy/policy.h"
 
 #define MANAGER_BUS_NAME	"org.nvmx1"
@@ -60,6 +61,7 @@ struct manager {
 
 	struct libvirt *libvirt;	/* NULL: without */
 	bool libvirt_connected;
+	struct statistics statistics;
 
 	struct vm **vms;		/* by id, ascending */
 	size_t n_vms;

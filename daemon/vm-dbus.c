@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "daemon/bus-error.h"
+#include "daemon/counters.h"
 #include "daemon/polkit.h"
 #include "daemon/vm.h"
 
@@ -354,33 +355,14 @@ static int method_end_profile(sd_bus_message *call, void *userdata, sd_bus_error
 
 static int append_totals(sd_bus_message *reply, const struct nvmx_counters *c)
 {
-	const struct { const char *name; uint64_t value; } totals[] = {
-		{ "nested_entries", c->nested_entries },
-		{ "nested_exits_reflected", c->nested_exits_reflected },
-		{ "vmread_exits", c->vmread_exits },
-		{ "vmwrite_exits", c->vmwrite_exits },
-		{ "vmwrite_propagated", c->vmwrite_propagated },
-		{ "shadow_to_vmcs12", c->shadow_to_vmcs12 },
-		{ "vmcs12_to_shadow", c->vmcs12_to_shadow },
-		{ "fields_to_vmcs12", c->fields_to_vmcs12 },
-		{ "fields_to_shadow", c->fields_to_shadow },
-		{ "rare_syncs", c->rare_syncs },
-		{ "policy_switches", c->policy_switches },
-		{ "slow_path_entries", c->slow_path_entries },
-		{ "to_vmcs12_timed", c->to_vmcs12_timed },
-		{ "to_vmcs12_cycles", c->to_vmcs12_cycles },
-		{ "to_shadow_timed", c->to_shadow_timed },
-		{ "to_shadow_cycles", c->to_shadow_cycles },
-		{ "slow_path_timed", c->slow_path_timed },
-		{ "slow_path_cycles", c->slow_path_cycles },
-	};
 	int r;
 
 	r = sd_bus_message_open_container(reply, 'a', "{st}");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(totals); i++) {
-		r = sd_bus_message_append(reply, "{st}", totals[i].name, totals[i].value);
+	for (size_t i = 0; i < COUNTERS_N; i++) {
+		r = sd_bus_message_append(reply, "{st}", counters_all[i].name,
+					  (uint64_t)*counter_of(c, &counters_all[i]));
 		if (r < 0)
 			return r;
 	}

@@ -201,7 +201,7 @@ static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
 {
 	const struct policy_subject subject = {
 		.domain = vm->domain == VM_DOMAIN_KNOWN ? vm->name : NULL,
-		.uuid = vm->uuid,
+		.uuid = vm->false_uuid ? NULL : vm->uuid,
 		.executable = vm->executable,
 		.unit = vm->unit,
 	};

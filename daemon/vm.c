@@ -57,6 +57,7 @@ int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struc
 	vm->start_time = start_time;
 	vm->fd = vm->profile_fd = -EBADF;
 	vm->domain = VM_DOMAIN_NONE;
+	statistics_vm_clear(&vm->statistics);
 	if (asprintf(&vm->path, VM_PATH_PREFIX "/%" PRIu64, id) < 0) {
 		vm->path = NULL;
 		return -ENOMEM;
@@ -96,6 +97,7 @@ struct vm *vm_free(struct vm *vm)
 		close(vm->fd);
 	metadata_free(vm->metadata);
 	vm_policy_clear(&vm->policy);
+	statistics_vm_clear(&vm->statistics);
 	free(vm->metadata_text);
 	free(vm->metadata_error);
 	free(vm->error);
@@ -118,6 +120,7 @@ void vm_set_vmxon(struct vm *vm)
 		return;
 
 	vm->vmxon = true;
+	statistics_check(vm);
 	vm_bus_changed(vm, (const char *const[]) { "VMXOn", NULL });
 }
 
@@ -217,6 +220,31 @@ static void take_metadata(struct vm *vm, const struct domain_info *info)
 	vm_policy_settle(vm, supersede);
 }
 
+/*
+ * Anybody who may use KVM can give a process any uuid, but only root can write
+ * libvirt's note of which process a domain is.
+ */
+static bool is_its_process(struct vm *vm, const struct domain_info *info)
+{
+	if (info->pid == vm->pid)
+		return true;
+	/* The domain was started anew, and this VM is about to go; or libvirt's note is. */
+	if (vm->domain == VM_DOMAIN_KNOWN)
+		return false;
+
+	if (!vm->false_uuid)
+		log_vm(vm, LOG_WARNING, "VM %" PRIu64 " (process %d) is not taken for domain %s though it has the domain's uuid: %s.",
+		       vm->id, (int)vm->pid, info->name,
+		       info->pid > 0 ? "libvirt started another process for that" :
+				       "libvirt does not say which process that is");
+	vm->false_uuid = true;
+	if (vm->domain == VM_DOMAIN_ASKED) {
+		vm->domain = VM_DOMAIN_NONE;
+		vm_policy_settle(vm, false);
+	}
+	return false;
+}
+
 void vm_on_domain(struct vm *vm, const struct domain_info *info)
 {
 	/* A domain that does not run is not this VM, or is this VM's end. */
@@ -228,7 +256,10 @@ void vm_on_domain(struct vm *vm, const struct domain_info *info)
 		return;
 	}
 
+	if (!is_its_process(vm, info))
+		return;
 	vm->domain = VM_DOMAIN_KNOWN;
 	set_name(vm, info->name);
 	take_metadata(vm, info);
+	statistics_on_domain(vm, info);
 }

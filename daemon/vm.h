@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/manager.h"
 #include "daemon/proc.h"
+#include "daemon/statistics.h"
 
 #define VM_PATH_PREFIX	MANAGER_PATH "/vm"
 #define VM_INTERFACE	"org.nvmx1.VM"
@@ -41,7 +42,7 @@ struct vm_policy {
 /* What libvirt says of the VM's domain. */
 enum vm_domain {
 	VM_DOMAIN_ASKED,	/* no answer yet: the policy is left as it is */
-	VM_DOMAIN_NONE,		/* libvirt does not know it, or there is no libvirt */
+	VM_DOMAIN_NONE,		/* none of libvirt's, or there is no libvirt */
 	VM_DOMAIN_KNOWN,
 };
 
@@ -64,6 +65,8 @@ struct vm {
 	struct metadata *metadata;	/* the last that was well-formed; NULL: none */
 	char *metadata_text;		/* as libvirt gave it; NULL: none */
 	char *metadata_error;		/* why it could not be read */
+	bool false_uuid;		/* its uuid is that of another process's domain, as was said */
+	struct vm_statistics statistics;
 
 	struct vm_policy policy;
 	char *error;			/* PolicyError; NULL: none */

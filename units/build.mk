@@ -12,7 +12,8 @@ UNIT_FILES := \
 	units/sysusers.conf:/usr/lib/sysusers.d/nvmx.conf \
 	units/org.nvmx1.conf:/usr/share/dbus-1/system.d/org.nvmx1.conf \
 	units/org.nvmx1.service:/usr/share/dbus-1/system-services/org.nvmx1.service \
-	units/org.nvmx1.policy:/usr/share/polkit-1/actions/org.nvmx1.policy
+	units/org.nvmx1.policy:/usr/share/polkit-1/actions/org.nvmx1.policy \
+	units/libvirt.rules:/usr/share/polkit-1/rules.d/60-nvmx-libvirt.rules
 
 .PHONY: install-units
 install-units:

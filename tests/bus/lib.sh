@@ -57,6 +57,7 @@ make_scene() {
 
 	cp /usr/share/polkit-1/actions/* "$SOURCE/units/org.nvmx1.policy" "$T/actions"
 	cp /usr/share/polkit-1/rules.d/* "$T/rules" 2>/dev/null
+	cp "$SOURCE/units/libvirt.rules" "$T/rules/60-nvmx-libvirt.rules"
 	cat >"$T/rules/00-nvmx-test.rules" <<-'END'
 	polkit.addRule(function(action, subject) {
 		if (action.id == "org.nvmx1.set-policy" && subject.user == "nvmx-operator")

@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "daemon/counters.h"
 #include "daemon/loopback.h"
 #include "daemon/proc.h"
 #include "policy/util.h"
@@ -211,28 +212,10 @@ static void gone(struct kernel_vm *vm)
 static void count(FILE *out, struct kernel_vm *vm, unsigned int vcpu, const char *name, uint64_t n)
 {
 	struct nvmx_counters *c = &vm->vcpus[vcpu].totals;
-	const struct { const char *name; __u64 *value; } counters[] = {
-		{ "nested_entries", &c->nested_entries },
-		{ "nested_exits_reflected", &c->nested_exits_reflected },
-		{ "vmwrite_propagated", &c->vmwrite_propagated },
-		{ "shadow_to_vmcs12", &c->shadow_to_vmcs12 },
-		{ "vmcs12_to_shadow", &c->vmcs12_to_shadow },
-		{ "fields_to_vmcs12", &c->fields_to_vmcs12 },
-		{ "fields_to_shadow", &c->fields_to_shadow },
-		{ "rare_syncs", &c->rare_syncs },
-		{ "policy_switches", &c->policy_switches },
-		{ "slow_path_entries", &c->slow_path_entries },
-		{ "to_vmcs12_timed", &c->to_vmcs12_timed },
-		{ "to_vmcs12_cycles", &c->to_vmcs12_cycles },
-		{ "to_shadow_timed", &c->to_shadow_timed },
-		{ "to_shadow_cycles", &c->to_shadow_cycles },
-		{ "slow_path_timed", &c->slow_path_timed },
-		{ "slow_path_cycles", &c->slow_path_cycles },
-	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		if (streq(counters[i].name, name)) {
-			*counters[i].value += n;
+	for (size_t i = 0; i < COUNTERS_N; i++)
+		if (streq(counters_all[i].name, name)) {
+			*counter_of(c, &counters_all[i]) += n;
 			return;
 		}
 	fprintf(out, "no such counter\n");

@@ -8,6 +8,7 @@ CHECK		+= check-libvirt check-libvirt-asan
 .PHONY: check-libvirt check-libvirt-asan
 check-libvirt: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
 	@tests/libvirt/run $(B)
+	@tests/libvirt/statistics $(B)
 
 # nvmxd ends by SIGTERM, with libvirt's thread joined: a leak is a failure.
 check-libvirt-asan:

@@ -17,12 +17,12 @@ make_libvirt_scene() {
 	# Nor is it to find the host's control groups, or a network to set up.
 	mount -t tmpfs tmpfs /sys/fs/cgroup
 
-	# Who may read is polkit's decision, as it is on a host.
+	# Who may read or write is polkit's decision, as it is on a host.
 	cat >/etc/libvirt/libvirtd.conf <<-END
 	unix_sock_ro_perms = "0777"
-	unix_sock_rw_perms = "0700"
+	unix_sock_rw_perms = "0777"
 	auth_unix_ro = "polkit"
-	auth_unix_rw = "none"
+	auth_unix_rw = "polkit"
 	END
 	cat >/etc/libvirt/qemu.conf <<-END
 	security_driver = "none"
@@ -69,6 +69,9 @@ stop_libvirtd() {
 	kill "${1--TERM}" $libvirtd_pid
 	wait $libvirtd_pid 2>/dev/null
 }
+
+# Statistics are another test's: nothing but the read-only socket is used then.
+no_statistics() { echo '{ "statistics-interval": "off" }' >"$T/config/nvmxd.conf"; }
 
 virsh() { command virsh -q -c qemu:///system "$@" >>"$T/virsh.log" 2>&1; }
 
