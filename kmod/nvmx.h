@@ -258,8 +258,12 @@ void nvmx_vm_destroy(struct kvm *kvm);
 void nvmx_vcpu_create(struct kvm_vcpu *vcpu);
 void nvmx_vcpu_free(struct kvm_vcpu *vcpu);
 
-/* L1 executes VMXON, or user space restores a vCPU that had; -errno. */
-int nvmx_vmxon(struct kvm_vcpu *vcpu);
+/*
+ * L1 executes VMXON, or user space restores a vCPU that had: before anything
+ * else is done, -ENOMEM; and when nothing can fail any more.
+ */
+int nvmx_alloc_counts(struct kvm_vcpu *vcpu);
+void nvmx_vmxon(struct kvm_vcpu *vcpu);
 
 /* Programs vmcs01, which is loaded, with the vCPU's policy. */
 void nvmx_program(struct kvm_vcpu *vcpu);

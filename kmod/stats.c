@@ -57,7 +57,7 @@ static void nvmx_add_vcpu(struct kvm_vcpu *vcpu, struct nvmx_counters *sum,
 			  struct nvmx_field_count *counts)
 {
 	const struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
-	/* Pairs with nvmx_vmxon(). */
+	/* Pairs with nvmx_alloc_counts(). */
 	const struct nvmx_field_count *slots = smp_load_acquire(&nvmx->counts);
 	const struct kvm_vcpu_stat *stat = &vcpu->stat;
 

@@ -116,24 +116,34 @@ void nvmx_vcpu_free(struct kvm_vcpu *vcpu)
 }
 
 /*
+ * What VMXON needs of memory: first, so that nothing is told of a VMXON that
+ * fails for want of it.  It stays for the next one.
+ */
+int nvmx_alloc_counts(struct kvm_vcpu *vcpu)
+{
+	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
+	struct nvmx_field_count *counts;
+
+	if (nvmx->counts)
+		return 0;
+
+	counts = kvcalloc(NVMX_NR_SLOTS, sizeof(*counts), GFP_KERNEL_ACCOUNT);
+	if (!counts)
+		return -ENOMEM;
+
+	/* Readers of counters may look at any time. */
+	smp_store_release(&nvmx->counts, counts);
+	return 0;
+}
+
+/*
  * Runs with vcpu->mutex held.  The vCPU's VMX capabilities cannot change after
  * this, so it is the moment to choose between the two VMWRITE bitmaps.
  */
-int nvmx_vmxon(struct kvm_vcpu *vcpu)
+void nvmx_vmxon(struct kvm_vcpu *vcpu)
 {
-	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
-	struct nvmx_vm *vm = nvmx->vm;
+	struct nvmx_vm *vm = to_vmx(vcpu)->nvmx.vm;
 	bool first;
-
-	if (!nvmx->counts) {
-		struct nvmx_field_count *counts;
-
-		counts = kvcalloc(NVMX_NR_SLOTS, sizeof(*counts), GFP_KERNEL_ACCOUNT);
-		if (!counts)
-			return -ENOMEM;
-		/* Readers of counters may look at any time. */
-		smp_store_release(&nvmx->counts, counts);
-	}
 
 	mutex_lock(&vm->lock);
 	first = !vm->vmxon;
@@ -150,7 +160,6 @@ int nvmx_vmxon(struct kvm_vcpu *vcpu)
 	to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare = false;
 
 	nvmx_program(vcpu);
-	return 0;
 }
 
 /* A reference to the VM with that id, NULL if there is none now. */
