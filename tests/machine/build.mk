@@ -25,7 +25,7 @@ ROM_CFLAGS	:= -m32 -march=i686 -mno-sse -ffreestanding -fno-pic -fno-pie -fno-st
 		   -fno-asynchronous-unwind-tables -fcf-protection=none -Os -std=gnu11 -Wall -Wextra
 ROM_LDFLAGS	:= -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments
 
-$(BM)/loader/rom.elf: $(addprefix $(TM)/loader/,rom.ld rom.S load.c boot.h)
+$(BM)/loader/rom.elf: $(addprefix $(TM)/loader/,rom.ld rom.S load.c boot.h pvh.h)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(ROM_CFLAGS) $(ROM_LDFLAGS) -T $(TM)/loader/rom.ld -o $@ $(filter %.S %.c,$^)
 
@@ -87,7 +87,7 @@ $(BM)/demo/l2: $(TM)/demo/l2.c
 
 $(BM)/demo/files/l1.initrd: $(BM)/kernel/$(KERNEL)/release $(BM)/demo/l2 $(TM)/demo/make-l1 $(TM)/demo/l1-init
 	@mkdir -p $(@D)
-	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel/$(KERNEL) $(BM)/demo/l2 $@
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel/$(KERNEL) $@ $(TM)/demo/l1-init $(BM)/demo/l2
 
 $(BM)/demo/files/vmlinux: $(BM)/kernel/$(KERNEL)/release $(BM)/loader/bootimage
 	@mkdir -p $(@D)

@@ -184,16 +184,17 @@ static void *new_memory(uint64_t base)
 	return mem;
 }
 
-/* The vCPU @index of vm->fd, with @mem of its own. */
-static void add_vcpu(struct vm *vm, unsigned int index, void *mem)
+/* The vCPU @index of vm->fd, with @mem of its own, @mem_size bytes. */
+static void add_vcpu(struct vm *vm, unsigned int index, void *mem, size_t mem_size)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = index, .guest_phys_addr = (uint64_t)index * L1_MEM_SIZE,
-		.memory_size = L1_MEM_SIZE, .userspace_addr = (uintptr_t)mem,
+		.slot = index, .guest_phys_addr = index * mem_size,
+		.memory_size = mem_size, .userspace_addr = (uintptr_t)mem,
 	};
 	int size;
 
 	vm->mem = mem;
+	vm->mem_size = mem_size;
 	xioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, index);
 	if (vm->vcpu < 0)
@@ -209,8 +210,7 @@ static void add_vcpu(struct vm *vm, unsigned int index, void *mem)
 	set_cpuid(vm);
 }
 
-/* A VM whose only vCPU has @mem. */
-static void create(struct vm *ret, void *mem)
+void vm_create(struct vm *ret, void *mem, size_t mem_size)
 {
 	struct vm vm = {};
 
@@ -222,13 +222,13 @@ static void create(struct vm *ret, void *mem)
 		bail("KVM_CREATE_VM");
 	vm.id = dev_newest_vm();
 	xioctl(vm.fd, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
-	add_vcpu(&vm, 0, mem);
+	add_vcpu(&vm, 0, mem, mem_size);
 	*ret = vm;
 }
 
 void vm_new(struct vm *ret, unsigned int flags)
 {
-	create(ret, new_memory(0));
+	vm_create(ret, new_memory(0), L1_MEM_SIZE);
 	set_registers(ret, 0);
 	if (!(flags & VM_NO_BOOT))
 		vm_boot(ret);
@@ -236,7 +236,7 @@ void vm_new(struct vm *ret, unsigned int flags)
 
 void vm_succeed(struct vm *ret, struct vm *old)
 {
-	create(ret, old->mem);
+	vm_create(ret, old->mem, old->mem_size);
 	old->mem = NULL;
 }
 
@@ -250,7 +250,7 @@ void vm_new_sibling(struct vm *ret, const struct vm *first, unsigned int index)
 	vm.fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
 	if (vm.kvm < 0 || vm.fd < 0)
 		bail("another fd of the VM");
-	add_vcpu(&vm, index, new_memory(base));
+	add_vcpu(&vm, index, new_memory(base), L1_MEM_SIZE);
 	set_registers(&vm, base);
 	vm.m->base = base;
 	/* not the boot processor, so it would wait for a SIPI */
@@ -266,7 +266,7 @@ void vm_free(struct vm *vm)
 	close(vm->fd);
 	close(vm->kvm);
 	if (vm->mem)
-		munmap(vm->mem, L1_MEM_SIZE);
+		munmap(vm->mem, vm->mem_size);
 	memset(vm, 0, sizeof(*vm));
 }
 

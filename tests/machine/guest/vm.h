@@ -19,7 +19,7 @@ struct kvm_run;
  * struct vm - a VM; whoever calls vm_new() owns it, until vm_free()
  * @kvm, @fd, @vcpu: file descriptors of /dev/kvm, the VM and its vCPU
  * @id: nvmx's id of the VM, 0 without nvmx
- * @mem: the guest's memory, L1_MEM_SIZE bytes
+ * @mem, @mem_size: the guest's memory; L1_MEM_SIZE bytes if the bare-metal L1 runs in it
  * @m: the mailbox in it
  */
 struct vm {
@@ -28,8 +28,15 @@ struct vm {
 	struct kvm_run *run;
 	size_t run_size;
 	void *mem;
+	size_t mem_size;
 	struct l1_mailbox *m;
 };
+
+/*
+ * A VM with one vCPU, @mem (from mmap()) at address 0, interrupt controllers and CPUID, but no
+ * registers set; what runs in it is the caller's.
+ */
+void vm_create(struct vm *ret, void *mem, size_t mem_size);
 
 /* What a test wants different from the default, before L1 boots. */
 #define VM_NO_BOOT	(1U << 0)	/* leave L1 before its first instruction */

@@ -7,6 +7,7 @@
  * Freestanding, 32-bit, no paging, no interrupts, no initialised variables.
  */
 #include "boot.h"
+#include "pvh.h"
 
 #define COM1		0x3f8
 #define ATA		0x1f0
@@ -16,34 +17,15 @@
 #define ATA_ERR		0x01
 #define ATA_MULTIPLE	16	/* sectors for each time the disk is ready */
 
-#define ISO_HVM_START_MAGIC	0x336ec578
-
-/* Linux's include/xen/interface/hvm/start_info.h */
-struct start_info {
-	uint32_t magic, version, flags, nr_modules;
-	uint64_t modlist, cmdline, rsdp, memmap;
-	uint32_t memmap_entries, reserved;
-};
-
-struct module {
-	uint64_t address, size, cmdline, reserved;
-};
-
-/* BIOS's entry and PVH's hvm_memmap_table_entry: the same shape */
-struct e820 {
-	uint64_t address, size;
-	uint32_t type, reserved;
-};
-
 static union {
 	struct boot_header header;
 	uint8_t sectors[BOOT_HEADER_SECTORS * BOOT_SECTOR];
 } disk;
-static struct start_info info;
-static struct module initrd;
+static struct pvh_start_info info;
+static struct pvh_module initrd;
 
-void load(struct e820 *map, struct e820 *map_end);
-_Noreturn void enter(uint32_t entry, struct start_info *start);
+void load(struct pvh_memory *map, struct pvh_memory *map_end);
+_Noreturn void enter(uint32_t entry, struct pvh_start_info *start);
 
 static void outb(uint16_t port, uint8_t value)
 {
@@ -117,7 +99,7 @@ static void ata_read(uint32_t sector, void *to, uint32_t count)
 	}
 }
 
-void load(struct e820 *map, struct e820 *map_end)
+void load(struct pvh_memory *map, struct pvh_memory *map_end)
 {
 	static const char magic[] = BOOT_MAGIC;
 
@@ -142,7 +124,7 @@ void load(struct e820 *map, struct e820 *map_end)
 
 	initrd.address = disk.header.initrd_address;
 	initrd.size = disk.header.initrd_size;
-	info.magic = ISO_HVM_START_MAGIC;
+	info.magic = PVH_START_MAGIC;
 	info.version = 1;
 	info.nr_modules = initrd.size > 0;
 	info.modlist = (uint32_t)&initrd;

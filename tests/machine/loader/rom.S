@@ -7,7 +7,7 @@
  * Asks the BIOS for the memory map, goes to 32-bit protected mode without
  * paging, as the PVH entry point wants it, and calls load() in load.c.
  */
-#define E820_TABLE	0x8000		/* struct e820 of load.c, 24 bytes each */
+#define E820_TABLE	0x8000		/* struct pvh_memory of pvh.h, 24 bytes each */
 #define E820_END	0x7ff0		/* end address of the table */
 #define E820_LIMIT	(E820_TABLE + 64 * 24)
 #define SMAP		0x534d4150
