@@ -64,7 +64,7 @@ static void target_new(struct target *t, struct vm *vm, const struct hypervisor 
 	set_work(vm, h);
 	*t = (struct target){
 		.l1 = h->name, .policy = policy, .vm = vm, .fd = vm->id ? dev_open_vm(vm->id) : -1,
-		.run = run_rounds, .ticks = vm->m->work.ticks,
+		.run = run_rounds, .l2_exits = 1, .ticks = vm->m->work.ticks,
 	};
 }
 

@@ -11,11 +11,13 @@ measure() {
 	shift 3
 	"/tests/$program" "$what" "$@" >/tmp/bench 2>/tmp/bench.err
 	ok "$program: $what on $side" || sed 's/^/# /' /tmp/bench /tmp/bench.err | tail -n 20
+	grep '^#' /tmp/bench
 	sed -n "s/^\(cost\|count\|switch\) /# bench \1 side=$side /p" /tmp/bench
 }
 
 measure_all() {
 	measure bench-vmx "$1" "$2"
+	measure bench-kvm "$1" "$2"
 	unload_modules
 }
 

@@ -11,7 +11,7 @@ BENCH_JSON	:= $(BB)/kernel$(if $(filter-out $(firstword $(KERNELS)),$(KERNEL)),-
 
 # A new make after the packages are there, as for `make check`.
 bench:
-	@tools/install-packages build machine
+	@tools/install-packages build kernels machine
 	@$(MAKE) --no-print-directory bench-run
 
 bench-run: machine-bench
@@ -19,13 +19,32 @@ bench-run: machine-bench
 
 machine-bench: machine-small $(BM)/bench/$(KERNEL).cpio
 
-BENCH_PROGRAMS	:= $(BB)/bench-vmx
+BENCH_PROGRAMS	:= $(BB)/bench-vmx $(BB)/bench-kvm
 bench_o		= $(patsubst %,$(B)/$(BENCH)/%.o,$(1))
 
 $(BB)/bench-vmx: $(call bench_o,hypervisors)
+$(BB)/bench-kvm: $(call bench_o,linux-vm)
 $(BENCH_PROGRAMS): $(BB)/%: $(B)/$(BENCH)/%.o $(call bench_o,policies measure) $(GUEST_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^
+
+# The Linux that is L1: the kernel of L0, with KVM; what runs in it; and the disk that it boots from.
+$(B)/$(BENCH)/l2-loads.o: $(BENCH)/l2-loads.S $(BENCH)/l2-loads.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -c -o $@ $<
+
+$(BB)/l1-kvm: $(call bench_o,l1-kvm l2-loads) $(GUEST_LIB)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^
+
+# "earlycon" is what a kernel without devices can say its last words on.
+L1_CMDLINE	:= earlycon=uart8250,io,0x3f8 keep_bootcon loglevel=5 panic=-1 reboot=t acpi=off pci=off \
+		   8250.nr_uarts=0 nokaslr tsc=reliable mitigations=off audit=0 apparmor=0 cryptomgr.notests
+
+$(BB)/%/l1-kvm.disk: $(BM)/kernel/%/release $(BM)/loader/bootimage $(TM)/demo/make-l1 $(BENCH)/l1-init $(BB)/l1-kvm
+	@mkdir -p $(@D)
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/demo/make-l1 $(BM)/kernel/$* $(@D)/l1-kvm.initrd $(BENCH)/l1-init $(BB)/l1-kvm
+	$(BM)/loader/bootimage disk $(BM)/kernel/$*/vmlinux $(@D)/l1-kvm.initrd '$(L1_CMDLINE)' $@
 
 $(BB)/%/count/stock/kvm-intel.ko: $(BENCH)/make-counting $(KMOD_B)/%/tree/.prepared
 	@mkdir -p $(@D)
@@ -37,9 +56,13 @@ $(BB)/%/count/ours/kvm-intel.ko: $(BENCH)/make-counting $(KMOD_B)/%/kvm.ko $(KMO
 		$(KMOD_B)/$*/tree/Module.symvers $(@D)
 
 # What the small machine needs for it.
-$(BM)/bench/%.cpio: $(BENCH)/make-archive $(BENCH)/bench.sh $(BENCH_PROGRAMS) \
-		$(BB)/%/count/stock/kvm-intel.ko $(BB)/%/count/ours/kvm-intel.ko
+bench_modules	= $(1:%=$(BB)/%/count/stock/kvm-intel.ko) $(1:%=$(BB)/%/count/ours/kvm-intel.ko)
+$(BM)/bench/%.cpio: $(BENCH)/make-archive $(BENCH)/bench.sh $(BENCH_PROGRAMS) $(BB)/%/l1-kvm.disk \
+		$(call bench_modules,%)
 	@mkdir -p $(@D)
-	$(BENCH)/make-archive $(BB)/$*/count $@ $(BENCH)/bench.sh $(BENCH_PROGRAMS)
+	$(BENCH)/make-archive $(BB)/$*/count $@ $(BENCH)/bench.sh $(BENCH_PROGRAMS) $(BB)/$*/l1-kvm.disk
+
+# not to be made again each time
+.SECONDARY: $(call bench_modules,$(KERNEL)) $(BB)/$(KERNEL)/l1-kvm.disk
 
 HELP		+= 'bench		what nested virtualization costs: table, $(BB)/kernel.json, goals'

@@ -146,9 +146,8 @@ void measure_cost(struct target *t)
 	uint64_t c[MAX_COUNTERS];
 
 	count_one_round(t, read_exits, c);
-	/* one of them is L2's */
 	printf("cost l1=%s policy=%s values=%08x instructions=%.1f exits=%lld\n", t->l1, t->policy,
-	       t->values, instructions, (long long)c[0] - 1);
+	       t->values, instructions, (long long)c[0] - t->l2_exits);
 }
 
 /* ---- switches ------------------------------------------------------------ */

@@ -25,6 +25,7 @@
  * @fd: the VM in /dev/nvmx, -1 without
  * @run: makes L1 go that many rounds, 0 to MAX_ROUNDS, with the same around them
  *	however many they are
+ * @l2_exits: how often L2 is left for L0 in a round
  * @ticks: what each round of the last run took
  * @values: a hash of what L1 and L2 saw in the last run
  * @data: of whose target it is
@@ -34,6 +35,7 @@ struct target {
 	struct vm *vm;
 	int fd;
 	void (*run)(struct target *t, unsigned int rounds);
+	unsigned int l2_exits;
 	const uint64_t *ticks;
 	uint32_t values;
 	void *data;

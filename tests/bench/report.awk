@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The records of bench.sh ("cost side=ours l1=minimal ..."), in; table and goals, out, and
-# as JSON to the file `json`.  Status 1 if a goal was missed.
+# as JSON to the file `json`.  Each goal has a limit, and a bound: a goal is met within its
+# limit, missed beyond it, and has failed beyond its bound.  Status 1 if a goal has failed,
+# if something was not measured, or if L1 or L2 did not see the same values everywhere.
 
 function key(side, l1, policy) { return side SUBSEP l1 SUBSEP policy }
 
@@ -21,16 +23,28 @@ function ratio(l1, policy,    ours, stock)
 
 function difference(a, b) { return a == "" || b == "" ? "" : a - b }
 
-function goal(name, value, relation, limit)
+function within(value, relation, limit)
+{
+	return value != "" && (relation == "<=" ? value + 0 <= limit : value + 0 >= limit)
+}
+
+# @bound: the limit, if it is left out
+function goal(name, value, relation, limit, bound)
 {
 	goal_name[++nr_goals] = name
 	goal_value[nr_goals] = value
 	goal_relation[nr_goals] = relation
 	goal_limit[nr_goals] = limit
-	goal_met[nr_goals] = value != "" &&
-		(relation == "<=" ? value + 0 <= limit : value + 0 >= limit)
-	if (!goal_met[nr_goals])
-		missed++
+	goal_bound[nr_goals] = bound == "" ? limit : bound
+	if (within(value, relation, limit)) {
+		goal_state[nr_goals] = "met"
+		met++
+	} else if (within(value, relation, goal_bound[nr_goals])) {
+		goal_state[nr_goals] = "missed"
+	} else {
+		goal_state[nr_goals] = "FAILED"
+		failed++
+	}
 }
 
 # Digits in groups of three.
@@ -86,11 +100,10 @@ $1 == "switch" {
 
 function check_goals(    i)
 {
-	# With stock's list, these two leave for L0 again and again, which is what they cost:
-	# a VM that nobody touched must not be dearer, but there is little to be had.
+	# Most of what those cost that leave for L0 again and again is the exits, which
+	# cost the same; but no VM that nobody touched may be dearer than on stock.
 	for (i = 1; i <= nr_l1s; i++)
-		goal("untouched VM, " l1s[i] ", to stock", ratio(l1s[i], "untouched"), "<=",
-		     l1s[i] == "chatty" || l1s[i] == "emulating" ? 1 : 0.98)
+		goal("untouched VM, " l1s[i] ", to stock", ratio(l1s[i], "untouched"), "<=", 0.98, 1)
 	goal("trimmed, minimal, to stock", ratio("minimal", "trimmed"), "<=", 0.95)
 	goal("best, chatty, to stock", ratio("chatty", "best"), "<=", 0.40)
 	goal("best, emulating, to stock", ratio("emulating", "best"), "<=", 0.60)
@@ -105,7 +118,7 @@ function check_goals(    i)
 
 function print_costs(    i, k, format)
 {
-	format = "%-10s %-14s %12s %8s %9s %8s %9s %9s %9s\n"
+	format = "%-14s %-14s %12s %8s %9s %8s %9s %9s %9s\n"
 	printf "Per round trip L2 -> L1 -> L2, kernel %s:\n\n", release
 	printf format, "L1", "policy", "instructions", "to stock", "L1 exits", "VMREADs",
 		"VMWRITEs", "VMPTRLDs", "VMCLEARs"
@@ -113,7 +126,7 @@ function print_costs(    i, k, format)
 		for (k = 1; k <= nr_costs; k++)
 			if (l1[order[k]] == l1s[i])
 				print_cost(order[k], format)
-	printf "\n(stock): the distribution's modules.  L1 exits: from L1 to L0 per exit of L2.  The last\n"
+	printf "\n(stock): the distribution's modules.  L1 exits: from L1 to L0.  The last\n"
 	printf "four: instructions that L0 executed.\n"
 }
 
@@ -127,7 +140,7 @@ function print_cost(k, format)
 
 function print_switches(    i, s, format)
 {
-	format = "%-10s %-14s %-14s %12s %8s\n"
+	format = "%-14s %-14s %-14s %12s %8s\n"
 	printf "\nInstructions for a switch of policy:\n\n"
 	printf format, "L1", "from", "to", "taking up", "setting"
 	for (i = 1; i <= nr_switches; i++) {
@@ -138,21 +151,33 @@ function print_switches(    i, s, format)
 	printf "made to leave L1 or L2 for it, which is one exit more.  Setting: the caller's ioctl.\n"
 }
 
+# Ratios have digits, instructions have not.
+function goal_format(i) { return goal_relation[i] == "<=" && goal_limit[i] <= 1 ? "%.3f" : "%.0f" }
+
 function goal_text(i)
 {
-	if (goal_value[i] == "")
-		return "-"
-	return sprintf(goal_relation[i] == "<=" && goal_limit[i] <= 1 ? "%.3f" : "%.0f", goal_value[i])
+	return goal_value[i] == "" ? "-" : sprintf(goal_format(i), goal_value[i])
+}
+
+function missed_by(i,    by)
+{
+	if (goal_state[i] == "met" || goal_value[i] == "")
+		return ""
+	by = goal_value[i] - goal_limit[i]
+	return sprintf("   by " goal_format(i), by < 0 ? -by : by)
 }
 
 function print_goals(    i)
 {
 	printf "\nGoals:\n\n"
 	for (i = 1; i <= nr_goals; i++)
-		printf "%-7s %-48s %10s   %s %s\n", goal_met[i] ? "met" : "MISSED", goal_name[i],
-			goal_text(i), goal_relation[i], goal_limit[i]
+		printf "%-7s %-48s %10s   %s %s%s%s\n", goal_state[i], goal_name[i], goal_text(i),
+			goal_relation[i], goal_limit[i], missed_by(i),
+			goal_bound[i] == goal_limit[i] ? "" : "   (fails unless " goal_relation[i] " " goal_bound[i] ")"
+	printf "\nFailed, and with it this run: what is beyond the limit, or where a goal has a bound that is\n"
+	printf "wider, beyond that; also a value that was not measured.\n"
 	if (differing != "")
-		printf "\nL1 did not read the same values everywhere:%s\n", differing
+		printf "\nL1 or L2 did not see the same values everywhere:%s\n", differing
 }
 
 function write_json(    i, k, s)
@@ -175,9 +200,9 @@ function write_json(    i, k, s)
 	}
 	printf "\t],\n\t\"goals\": [\n" >json
 	for (i = 1; i <= nr_goals; i++)
-		printf "\t\t{ \"name\": \"%s\", \"value\": %s, \"relation\": \"%s\", \"limit\": %s, \"met\": %s }%s\n",
+		printf "\t\t{ \"name\": \"%s\", \"value\": %s, \"relation\": \"%s\", \"limit\": %s, \"bound\": %s, \"state\": \"%s\" }%s\n",
 			goal_name[i], or_null(goal_value[i]), goal_relation[i], goal_limit[i],
-			goal_met[i] ? "true" : "false", i < nr_goals ? "," : "" >json
+			goal_bound[i], tolower(goal_state[i]), i < nr_goals ? "," : "" >json
 	printf "\t]\n}\n" >json
 }
 
@@ -187,6 +212,6 @@ END {
 	print_switches()
 	print_goals()
 	write_json()
-	printf "\n%d of %d goals met; all figures are in %s\n", nr_goals - missed, nr_goals, json
-	exit missed || differing != "" || !nr_costs
+	printf "\n%d of %d goals met, %d failed; all figures are in %s\n", met, nr_goals, failed, json
+	exit failed || differing != "" || !nr_costs
 }
