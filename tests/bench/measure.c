@@ -16,23 +16,6 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The value that is there most often; the least of several such. */
-static uint64_t most_frequent(uint64_t *values, unsigned int nr)
-{
-	unsigned int i, n = 0, most = 0;
-	uint64_t ret = 0;
-
-	qsort(values, nr, sizeof(values[0]), compare_u64);
-	for (i = 0; i < nr; i++) {
-		n = i && values[i] == values[i - 1] ? n + 1 : 1;
-		if (n > most) {
-			most = n;
-			ret = values[i];
-		}
-	}
-	return ret;
-}
-
 static uint64_t median(uint64_t *values, unsigned int nr)
 {
 	qsort(values, nr, sizeof(values[0]), compare_u64);
@@ -73,6 +56,7 @@ static double instructions_per_round(struct target *t)
 
 #define MAX_COUNTERS	4
 #define REPETITIONS	31
+#define COUNTED_ROUNDS	4
 
 typedef void (*read_counters)(struct target *t, uint64_t counters[MAX_COUNTERS]);
 
@@ -99,7 +83,7 @@ static void read_vmx_instructions(struct target *t, uint64_t counters[MAX_COUNTE
 		counters[i] = c[i];
 }
 
-/* Runs without an interrupt are alike, those with one are not. */
+/* Fewer than half of the runs are interrupted. */
 static void count_rounds(struct target *t, unsigned int rounds, read_counters read_them,
 			 uint64_t ret[MAX_COUNTERS])
 {
@@ -115,39 +99,41 @@ static void count_rounds(struct target *t, unsigned int rounds, read_counters re
 			seen[j][i] = after[j] - before[j];
 	}
 	for (j = 0; j < MAX_COUNTERS; j++)
-		ret[j] = most_frequent(seen[j], REPETITIONS);
+		ret[j] = median(seen[j], REPETITIONS);
 }
 
-/* Of one round: what a run of two has more than a run of one. */
-static void count_one_round(struct target *t, read_counters read_them, uint64_t ret[MAX_COUNTERS])
+/*
+ * Of one round: what a run of several more has more.  Of several, because not only rounds
+ * make a run differ from the next: L1's KVM first unmaps what L2 touched in the one before.
+ */
+static void count_one_round(struct target *t, read_counters read_them, double ret[MAX_COUNTERS])
 {
-	uint64_t one[MAX_COUNTERS];
+	uint64_t few[MAX_COUNTERS], more[MAX_COUNTERS];
 	unsigned int i;
 
-	count_rounds(t, 1, read_them, one);
-	count_rounds(t, 2, read_them, ret);
+	count_rounds(t, 1, read_them, few);
+	count_rounds(t, 1 + COUNTED_ROUNDS, read_them, more);
 	for (i = 0; i < MAX_COUNTERS; i++)
-		ret[i] -= one[i];
+		ret[i] = ((double)more[i] - few[i]) / COUNTED_ROUNDS;
 }
 
 void measure_count(struct target *t)
 {
-	uint64_t c[MAX_COUNTERS];
+	double c[MAX_COUNTERS];
 
 	count_one_round(t, read_vmx_instructions, c);
-	printf("count l1=%s policy=%s values=%08x vmreads=%lld vmwrites=%lld vmptrlds=%lld vmclears=%lld\n",
-	       t->l1, t->policy, t->values, (long long)c[0], (long long)c[1], (long long)c[2],
-	       (long long)c[3]);
+	printf("count l1=%s policy=%s values=%08x vmreads=%.1f vmwrites=%.1f vmptrlds=%.1f vmclears=%.1f\n",
+	       t->l1, t->policy, t->values, c[0], c[1], c[2], c[3]);
 }
 
 void measure_cost(struct target *t)
 {
 	double instructions = instructions_per_round(t);
-	uint64_t c[MAX_COUNTERS];
+	double c[MAX_COUNTERS];
 
 	count_one_round(t, read_exits, c);
-	printf("cost l1=%s policy=%s values=%08x instructions=%.1f exits=%lld\n", t->l1, t->policy,
-	       t->values, instructions, (long long)c[0] - t->l2_exits);
+	printf("cost l1=%s policy=%s values=%08x instructions=%.1f exits=%.1f\n", t->l1, t->policy,
+	       t->values, instructions, c[0] - t->l2_exits);
 }
 
 /* ---- switches ------------------------------------------------------------ */
