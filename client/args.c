@@ -16,6 +16,8 @@ enum {
 	OPTION_DURATION,
 	OPTION_POLICY_OUT,
 	OPTION_HTML,
+	OPTION_FORMAT,
+	OPTION_OUTPUT,
 };
 
 static const struct option options[] = {
@@ -31,6 +33,8 @@ static const struct option options[] = {
 	{ "duration",	required_argument,	NULL, OPTION_DURATION },
 	{ "policy-out",	required_argument,	NULL, OPTION_POLICY_OUT },
 	{ "html",	required_argument,	NULL, OPTION_HTML },
+	{ "format",	required_argument,	NULL, OPTION_FORMAT },
+	{ "output",	required_argument,	NULL, OPTION_OUTPUT },
 	{}
 };
 
@@ -84,6 +88,18 @@ int args_parse_seconds(const char *option, const char *s, uint64_t *ret_usec, ch
 			 "or with a unit, such as 500ms or 1min.", option, s);
 }
 
+static int parse_format(const char *s, enum metrics_format *ret, char **ret_error)
+{
+	if (streq(s, "openmetrics"))
+		*ret = FORMAT_OPENMETRICS;
+	else if (streq(s, "prometheus"))
+		*ret = FORMAT_PROMETHEUS;
+	else
+		return error_set(ret_error, -EINVAL, "--format=%s is not known; it is openmetrics "
+				 "or prometheus.", s);
+	return 0;
+}
+
 static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 {
 	switch (c) {
@@ -123,6 +139,13 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	case OPTION_HTML:
 		a->options |= ARGS_HTML;
 		a->html = optarg;
+		return 0;
+	case OPTION_FORMAT:
+		a->options |= ARGS_FORMAT;
+		return parse_format(optarg, &a->format, ret_error);
+	case OPTION_OUTPUT:
+		a->options |= ARGS_OUTPUT;
+		a->output = optarg;
 		return 0;
 	case ':':
 		return error_set(ret_error, -EINVAL, "%s needs an argument.", argv[optind - 1]);

@@ -10,7 +10,7 @@ CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o json.o \
 			statistics.o agent.o profile.o profile-html.o)
 CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o progress.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-fields.o \
-			verb-stats.o verb-profile.o verb-policy.o)
+			verb-stats.o verb-profile.o verb-metrics.o verb-policy.o)
 
 ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client

@@ -13,6 +13,8 @@ static const struct {
 	{ ARGS_DURATION,	"    --duration=TIME",		"For so long (10, 500ms, 1min)" },
 	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write the best classes as a policy file" },
 	{ ARGS_HTML,		"    --html=FILE",		"Write it as a page with bars" },
+	{ ARGS_FORMAT,		"    --format=FORMAT",		"openmetrics, or prometheus for node_exporter" },
+	{ ARGS_OUTPUT,		"    --output=FILE",		"Write it there, all or nothing" },
 	{ ARGS_VCPU,		"    --vcpu=N",		"Counters of this vCPU only" },
 	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
 	{ 0,			"    --version",		"Show the version" },

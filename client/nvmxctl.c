@@ -40,6 +40,10 @@ static const struct verb verbs[] = {
 	  "each field that L1 accessed is shown: VMREADs and VMWRITEs per exit of L2, its\n"
 	  "class, what that costs in ticks of the TSC, what each class would cost, and the\n"
 	  "best.  L1 is slower meanwhile.  Ctrl-C ends it early.\n" },
+	{ "metrics", "", "Print the counters of all VMs for Prometheus", 0, 0, verb_metrics,
+	  ARGS_FORMAT | ARGS_OUTPUT,
+	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it written\n"
+	  "for node_exporter, every 30 seconds.\n" },
 	{ "policy", "list | show NAME | check FILE...", "Look at policies, or check files",
 	  1, -1, verb_policy, 0, "" },
 	{}

@@ -27,6 +27,7 @@ enum {
 /* ---- args.c ---- */
 
 enum json_mode { JSON_OFF, JSON_PRETTY, JSON_SHORT };
+enum metrics_format { FORMAT_OPENMETRICS, FORMAT_PROMETHEUS };
 
 struct client;
 
@@ -47,6 +48,8 @@ enum {
 	ARGS_DURATION	= 1 << 1,
 	ARGS_POLICY_OUT	= 1 << 2,
 	ARGS_HTML	= 1 << 3,
+	ARGS_FORMAT	= 1 << 4,
+	ARGS_OUTPUT	= 1 << 5,
 };
 
 #define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
@@ -66,6 +69,8 @@ struct args {
 	uint64_t duration_usec;		/* 0: not given */
 	const char *policy_out;
 	const char *html;
+	enum metrics_format format;
+	const char *output;		/* NULL: standard output */
 	const struct verb *verb;	/* of the table; the first one if none is named */
 	bool named;			/* one is */
 	char **parameters;
@@ -96,6 +101,7 @@ struct client {
 
 /* The kernel's support that a verb needs. */
 enum need {
+	NEED_DAEMON,			/* none */
 	NEED_MODULE,			/* anything of nvmx at all */
 	NEED_NESTED,			/* and nested VMX */
 	NEED_SHADOWING,			/* and VMCS shadowing */
@@ -239,6 +245,7 @@ int verb_reset(struct client *c);
 int verb_fields(struct client *c);
 int verb_stats(struct client *c);
 int verb_profile(struct client *c);
+int verb_metrics(struct client *c);
 int verb_policy(struct client *c);
 
 static inline void json_putp(struct json_object **o)

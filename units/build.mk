@@ -7,6 +7,9 @@ INSTALL += install-units
 
 UNIT_FILES := \
 	units/nvmxd.service:/lib/systemd/system/nvmxd.service \
+	units/nvmx-metrics.service:/lib/systemd/system/nvmx-metrics.service \
+	units/nvmx-metrics.timer:/lib/systemd/system/nvmx-metrics.timer \
+	units/grafana-dashboard.json:/usr/share/nvmx/grafana-dashboard.json \
 	units/60-nvmx.rules:/lib/udev/rules.d/60-nvmx.rules \
 	units/modprobe.conf:/lib/modprobe.d/nvmx.conf \
 	units/sysusers.conf:/usr/lib/sysusers.d/nvmx.conf \
