@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The differential test on two CPUs: two VMs at a time, whose vCPUs move between them.
-# kernels: 6.1
 # machine: --cpus 2 --timeout 1800
 default_seed=4711 default_blocks=8
 . /scenarios/differential.sh

@@ -3,7 +3,6 @@
 # KVM's own selftests, of the kernel's source package, end as on the distribution's modules:
 # under every policy that nvmx ships, and while random policies replace one another.
 # With nvmx_long=1 (run --set) also the slow ones, and several seeds.
-# kernels: 6.1
 # machine: --with selftests
 . /lib.sh
 . /selftests.sh

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Switching policies on two CPUs: the vCPU is in the guest when the policy is set.
-# kernels: 6.1
 # machine: --cpus 2
 . /lib.sh
 
