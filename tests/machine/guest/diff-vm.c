@@ -54,9 +54,13 @@ static void make_random(uint64_t *random, struct policy *p)
 {
 	/* of a hundred fields, how many are not intercepted */
 	unsigned int density = 1 + below_of(random, 100), i, c;
+	/* one lazy field that is shadowed has all of them fetched with each exit */
+	bool lazy = below_of(random, 4);
 
 	dev_make_empty("random", p);
 	for (i = 0; i < dev_nr_fields; i++) {
+		if (!lazy && dev_fields[i].flags & NVMX_FIELD_LAZY)
+			continue;
 		c = below_of(random, 100) < density ? random_class(random, &dev_fields[i]) : 0;
 		if (c != NVMX_CLASS_INTERCEPT)
 			p->entries[p->nr++] = (struct nvmx_policy_entry){ dev_fields[i].encoding, c };

@@ -476,6 +476,9 @@ static void touch_after_exit(uint64_t changes)
 
 	for (i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		touch(always[i]);
+	/* an exception of L2's, or one that L1 injected */
+	if (l2_gpr[2] < 256)
+		changes = ~0ULL;
 	if (!changes)
 		return;
 	for (i = 0; i < sizeof(sometimes) / sizeof(sometimes[0]); i++)
@@ -558,6 +561,9 @@ static void go_on(uint64_t reason, uint64_t changes)
 			     (reason >= 28 && reason <= 32) || reason == 46 || reason == 47)) {
 		length = diff_vmread(VM_EXIT_INSTRUCTION_LEN);
 		diff_vmwrite(rip, diff_vmread(GUEST_RIP) + (length & 15));
+		/* what L2 has changed must not suffer from it */
+		if (one_in(2))
+			change_one();
 		reason = enter(true);
 		touch_after_exit(changes);
 	}
@@ -584,9 +590,6 @@ static void op_enter(void)
 	if (reason == ~0ULL || reason >> 31 & 1)
 		return;
 	touch_after_exit(l2_gpr[8]);
-	/* an exception of L2's, or one that L1 injected */
-	if (l2_gpr[2] < 256)
-		touch_after_exit(~0ULL);
 	go_on(reason, l2_gpr[8]);
 }
 
