@@ -66,3 +66,25 @@ $(BM)/bench/%.cpio: $(BENCH)/make-archive $(BENCH)/bench.sh $(BENCH_PROGRAMS) $(
 .SECONDARY: $(call bench_modules,$(KERNEL)) $(BB)/$(KERNEL)/l1-kvm.disk
 
 HELP		+= 'bench		what nested virtualization costs: table, $(BB)/kernel.json, goals'
+
+# ---- the daemon ----------------------------------------------------------------
+
+BENCH_CALLS	:= $(B)/tests/bench/bench-calls
+BENCH_HERD	:= $(B)/tests/bench/bench-herd
+
+.PHONY: bench-daemon bench-daemon-run
+
+$(BENCH_CALLS): $(B)/tests/bench/bench-calls.o
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+
+$(BENCH_HERD): $(B)/tests/bench/bench-herd.o
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^
+
+bench-daemon:
+	@tools/install-packages build test
+	@$(MAKE) --no-print-directory bench-daemon-run
+
+bench-daemon-run: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BENCH_CALLS) $(BENCH_HERD)
+	@$(BENCH)/daemon $(B) $(BB)/daemon.json
+
+HELP		+= 'bench-daemon	what nvmxd costs with up to 10,000 VMs: table, $(BB)/daemon.json, goals'

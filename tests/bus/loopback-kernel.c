@@ -18,6 +18,7 @@
  *	accesses ID FIELD READS WRITES	what L1 does per 100 exits of L2 ...
  *	runs ID N			... which it has N of before each look at its counters
  *	policy ID			answers generation, label, flag, and classes
+ *	exits-all FIELD READS WRITES	exits on vCPU 0 of every VM
  *	policies			answers how many VMs were given one
  *	fail-set ERRNO			the next NVMX_VM_SET_POLICY fails
  *	lose				drop records from now on
@@ -190,6 +191,18 @@ static void create_all(FILE *out, const char *path, const char *vcpus)
 	fprintf(out, "%zu\n", kernel.n_vms);
 }
 
+static void exits_all(FILE *out, char **words)
+{
+	int i = kernel_find_field(&kernel, words[1]);
+
+	if (i < 0)
+		fprintf(out, "no such field\n");
+	for (size_t k = 0; i >= 0 && k < kernel.n_vms; k++) {
+		kernel.vms[k]->vcpus[0].vmread[i] += strtoull(words[2], NULL, 10);
+		kernel.vms[k]->vcpus[0].vmwrite[i] += strtoull(words[3], NULL, 10);
+	}
+}
+
 static void count_policies(FILE *out)
 {
 	size_t n = 0;
@@ -301,6 +314,8 @@ static void told(FILE *out, char *line)
 		create(out, words[1], words[2], n == 4 ? words[3] : NULL);
 	} else if (n == 3 && streq(words[0], "create-all")) {
 		create_all(out, words[1], words[2]);
+	} else if (n == 4 && streq(words[0], "exits-all")) {
+		exits_all(out, words);
 	} else if (n == 1 && streq(words[0], "policies")) {
 		count_policies(out);
 	} else if (n == 2 && streq(words[0], "fail-set")) {
