@@ -18,6 +18,9 @@ enum {
 	OPTION_HTML,
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
+	OPTION_BATCH,
+	OPTION_INTERVAL,
+	OPTION_COUNT,
 };
 
 static const struct option options[] = {
@@ -35,6 +38,9 @@ static const struct option options[] = {
 	{ "html",	required_argument,	NULL, OPTION_HTML },
 	{ "format",	required_argument,	NULL, OPTION_FORMAT },
 	{ "output",	required_argument,	NULL, OPTION_OUTPUT },
+	{ "batch",	no_argument,		NULL, OPTION_BATCH },
+	{ "interval",	required_argument,	NULL, OPTION_INTERVAL },
+	{ "count",	required_argument,	NULL, OPTION_COUNT },
 	{}
 };
 
@@ -52,7 +58,7 @@ static int parse_json_mode(const char *s, enum json_mode *ret, char **ret_error)
 	return 0;
 }
 
-static int parse_vcpu(const char *s, int *ret, char **ret_error)
+static bool parse_number(const char *s, int *ret)
 {
 	char *end;
 	long n;
@@ -60,8 +66,26 @@ static int parse_vcpu(const char *s, int *ret, char **ret_error)
 	errno = 0;
 	n = strtol(s, &end, 10);
 	if (errno || end == s || *end || *s < '0' || *s > '9' || n > INT_MAX)
+		return false;
+	*ret = n;
+	return true;
+}
+
+static int parse_vcpu(const char *s, int *ret, char **ret_error)
+{
+	if (!parse_number(s, ret))
 		return error_set(ret_error, -EINVAL, "--vcpu=%s is not the number of a vCPU; they "
 				 "count from 0.", s);
+	return 0;
+}
+
+static int parse_count(const char *s, uint64_t *ret, char **ret_error)
+{
+	int n;
+
+	if (!parse_number(s, &n) || n == 0)
+		return error_set(ret_error, -EINVAL, "--count=%s is not how often; it is a number from 1.",
+				 s);
 	*ret = n;
 	return 0;
 }
@@ -147,6 +171,16 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 		a->options |= ARGS_OUTPUT;
 		a->output = optarg;
 		return 0;
+	case OPTION_BATCH:
+		a->options |= ARGS_BATCH;
+		a->batch = true;
+		return 0;
+	case OPTION_INTERVAL:
+		a->options |= ARGS_INTERVAL;
+		return args_parse_seconds("--interval", optarg, &a->interval_usec, ret_error);
+	case OPTION_COUNT:
+		a->options |= ARGS_COUNT;
+		return parse_count(optarg, &a->count, ret_error);
 	case ':':
 		return error_set(ret_error, -EINVAL, "%s needs an argument.", argv[optind - 1]);
 	default:
@@ -164,6 +198,9 @@ static const struct { unsigned int bit; const char *name; } verb_options[] = {
 	{ ARGS_DURATION,	"--duration" },
 	{ ARGS_POLICY_OUT,	"--policy-out" },
 	{ ARGS_HTML,		"--html" },
+	{ ARGS_BATCH,		"--batch" },
+	{ ARGS_INTERVAL,	"--interval" },
+	{ ARGS_COUNT,		"--count" },
 };
 
 static int check_options(const struct args *a, char **ret_error)
@@ -271,6 +308,13 @@ int args_parse_changes(char **parameters, int n, const char **ret_policy,
 			return error_set(ret_error, -EINVAL, "\"%s\" is not FIELD=CLASS%s.",
 					 parameters[i], i == 0 ? ", and no policy's name" : "");
 		*equals = '\0';
+		if (streq(parameters[i], "policy")) {
+			if (*policy)
+				return error_set(ret_error, -EINVAL, "Two policies are given, %s and %s; "
+						 "give one.", policy, equals + 1);
+			policy = equals + 1;
+			continue;
+		}
 		changes[k].name = parameters[i];
 		changes[k].value = equals + 1;
 		k++;

@@ -2,15 +2,16 @@
 #
 # nvmxctl and its completion.
 
-CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols)
-LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols) $(LIBS_policy)
+CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols ncursesw)
+LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols ncursesw) $(LIBS_policy)
 
 # Without main(), for the unit tests too.
 CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o json.o \
-			statistics.o agent.o profile.o profile-html.o)
-CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o progress.o \
+			statistics.o agent.o profile.o profile-html.o diagnose.o top.o progress.o)
+CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-fields.o \
-			verb-stats.o verb-profile.o verb-metrics.o verb-policy.o)
+			verb-stats.o verb-profile.o verb-diagnose.o \
+			verb-top.o top-screen.o verb-monitor.o verb-version.o verb-metrics.o verb-policy.o)
 
 ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client
@@ -31,6 +32,8 @@ CHECK		+= check-client check-client-asan
 check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kernel $(B)/tests/bus/call
 	@tests/bus/nvmxctl $(B)
 	@tests/bus/nvmxctl-live $(B)
+	@tests/bus/nvmxctl-top $(B)
+	@tests/bus/nvmxctl-monitor $(B)
 
 check-client-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client

@@ -4,6 +4,7 @@
  * exit status.
  */
 #include <limits.h>
+#include <strings.h>
 
 #include "client/nvmxctl.h"
 
@@ -127,12 +128,34 @@ static int connect_bus(struct client *c, sd_bus_error *error, char **ret_support
 					  "KernelSupport", error, ret_support);
 }
 
-bool client_connect_quietly(struct client *c)
+static bool reach(struct client *c, char **ret_support)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	return connect_bus(c, &error, ret_support) >= 0;
+}
+
+bool client_connect_quietly(struct client *c)
+{
 	_cleanup_free_ char *support = NULL;
 
-	return connect_bus(c, &error, &support) >= 0 && streq(support, "available");
+	return reach(c, &support) && streq(support, "available");
+}
+
+bool client_reach(struct client *c)
+{
+	_cleanup_free_ char *support = NULL;
+
+	return reach(c, &support);
+}
+
+bool client_has_object(struct client *c, const char *path)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	uint64_t id;
+
+	return sd_bus_get_property_trivial(c->bus, NVMX_BUS_NAME, path, NVMX_BUS_VM, "Id", &error, 't',
+					   &id) >= 0;
 }
 
 int client_connect(struct client *c, enum need need)
@@ -158,6 +181,16 @@ int client_call(struct client *c, const char *path, const char *interface, const
 
 	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, interface, method, &error, ret,
 			       argument ? "s" : "", argument);
+	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+}
+
+int client_get_text(struct client *c, const char *path, const char *interface,
+		    const char *property, char **ret)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, path, interface, property, &error, ret);
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 
@@ -195,6 +228,50 @@ static bool parse_pid(const char *s, uint32_t *ret)
 	return true;
 }
 
+/* Of a name or a uuid; case counts in names only. */
+static bool starts_with(const char *text, const char *prefix, bool is_uuid)
+{
+	size_t n = strlen(prefix);
+
+	return is_uuid ? strncasecmp(text, prefix, n) == 0 : strncmp(text, prefix, n) == 0;
+}
+
+/* The one VM of which the name or uuid starts so: its path, else NULL; several: a sentence. */
+static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
+{
+	_cleanup_json_ struct json_object *vms = NULL;
+	char others[256] = "";
+	size_t n = 0, used = 0;
+	int r;
+
+	*ret_path = NULL;
+	if (!*prefix)
+		return STATUS_DONE;
+	r = vm_list(c, &vms);
+	if (r != STATUS_DONE)
+		return r;
+	for (size_t i = 0; i < json_object_array_length(vms); i++) {
+		struct json_object *vm = json_object_array_get_idx(vms, i);
+		_cleanup_free_ char *name = render_safe(json_get_text(vm, "name"));
+
+		if (!starts_with(json_get_text(vm, "name"), prefix, false) &&
+		    !starts_with(json_get_text(vm, "uuid"), prefix, true))
+			continue;
+		if (n++ == 0 && asprintf(ret_path, NVMX_BUS_PATH "/vm/%s", json_get_text(vm, "id")) < 0)
+			*ret_path = NULL;
+		if (used < sizeof(others))
+			used += snprintf(others + used, sizeof(others) - used, "%s%s (%s)", n > 1 ? ", " : "",
+					 name ?: "", json_get_text(vm, "id"));
+	}
+	if (n <= 1)
+		return STATUS_DONE;
+	fprintf(stderr, "nvmxctl: \"%s\" may be any of %s%s; give more of it, or the id.\n", prefix, others,
+		used >= sizeof(others) ? "..." : "");
+	free(*ret_path);
+	*ret_path = NULL;
+	return STATUS_NO_VM;
+}
+
 int client_find_vm(struct client *c, const char *name, char **ret_path)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL, pid_error = SD_BUS_ERROR_NULL;
@@ -209,6 +286,13 @@ int client_find_vm(struct client *c, const char *name, char **ret_path)
 	    sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
 			       "GetVMByPID", &pid_error, &reply, "u", pid) >= 0)
 		r = 0;
+	/* An exact name that two have is nothing to look for beginnings of. */
+	if (r < 0 && client_error_status(&error) == STATUS_NO_VM && !strstr(error.message, " may be VM ")) {
+		int status = find_by_prefix(c, name, ret_path);
+
+		if (status != STATUS_DONE || *ret_path)
+			return status;
+	}
 	/* The first error is the one about what was asked for. */
 	if (r < 0)
 		return client_fail(&error, r);

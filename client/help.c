@@ -15,6 +15,9 @@ static const struct {
 	{ ARGS_HTML,		"    --html=FILE",		"Write it as a page with bars" },
 	{ ARGS_FORMAT,		"    --format=FORMAT",		"openmetrics, or prometheus for node_exporter" },
 	{ ARGS_OUTPUT,		"    --output=FILE",		"Write it there, all or nothing" },
+	{ ARGS_BATCH,		"    --batch",			"Print, for logs, instead of a screen" },
+	{ ARGS_INTERVAL,	"    --interval=TIME",		"Look so often" },
+	{ ARGS_COUNT,		"    --count=N",		"Print so many times, then end" },
 	{ ARGS_VCPU,		"    --vcpu=N",		"Counters of this vCPU only" },
 	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
 	{ 0,			"    --version",		"Show the version" },
@@ -51,7 +54,7 @@ void help_put(FILE *f, const struct verb *verbs)
 	      "See and steer what nested virtualization costs, per VM.\n\n"
 	      "Verbs:\n", f);
 	for (const struct verb *v = verbs; v->name; v++)
-		fprintf(f, "  %-8s %-33s %s\n", v->name, v->parameters, v->help);
+		fprintf(f, "  %-8s %-37s %s\n", v->name, v->parameters, v->help);
 	put_options(f, "\nOptions:\n", 0, true);
 	put_options(f, "\nOptions of some verbs:\n", ~0U, false);
 	fputs("\nDOMAIN is a libvirt domain's name, a UUID, a VM's id, or a process id.\n"

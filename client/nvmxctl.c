@@ -20,9 +20,9 @@ static const struct verb verbs[] = {
 	  "comes from, and SHADOWING whether it has any effect now.\n" },
 	{ "show",   "DOMAIN", "Show a VM, its policy, and where that comes from", 1, 1, verb_show, 0,
 	  "" },
-	{ "set",    "DOMAIN [POLICY] [FIELD=CLASS...]", "Set a VM's policy, or change it",
+	{ "set",    "DOMAIN [policy=NAME] [FIELD=CLASS...]", "Set a VM's policy, or change it",
 	  2, -1, verb_set, 0,
-	  "\nWithout POLICY the changes go on top of what is in force.  All of it is done, or\n"
+	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of what is in force.  All of it is done, or\n"
 	  "nothing.  It holds until the VM ends, until \"nvmxctl reset\", or until the domain's\n"
 	  "metadata change.\n" ABOUT_CLASSES },
 	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset, 0,
@@ -44,8 +44,22 @@ static const struct verb verbs[] = {
 	  ARGS_FORMAT | ARGS_OUTPUT,
 	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it written\n"
 	  "for node_exporter, every 30 seconds.\n" },
+	{ "diagnose", "[DOMAIN]", "Say what is the matter, and what helps", 0, 1, verb_diagnose,
+	  ARGS_DURATION,
+	  "\nOne verdict per VM, with the figures behind it: whether nesting costs it anything,\n"
+	  "because of which fields, and what to type next.  Looks at the counters for a moment\n"
+	  "(2 seconds); that costs the VM nothing.\n" },
+	{ "top", "", "Watch all VMs, live", 0, 0, verb_top,
+	  ARGS_BATCH | ARGS_INTERVAL | ARGS_COUNT,
+	  "\nENTRIES/S: entries of L1 into L2 per second.  EXITS/L2: exits from L1 per exit of\n"
+	  "L2, which are the entry, VMREADs and VMWRITEs.  VMCS/S: the latter two per second.\n"
+	  "Keys: q quit, Enter the fields of a VM, / filter, e x v n i sort, h help.\n" },
+	{ "monitor", "", "Print what happens to VMs and policies", 0, 0, verb_monitor, 0,
+	  "\nVMs that come (new) and go (gone), and what of them changed: name, first use of\n"
+	  "VMX, policy.  One line each, or one JSON object each, until Ctrl-C.\n" },
 	{ "policy", "list | show NAME | check FILE...", "Look at policies, or check files",
 	  1, -1, verb_policy, 0, "" },
+	{ "version", "", "Show the versions of nvmxctl and nvmxd", 0, 0, verb_version, 0, "" },
 	{}
 };
 

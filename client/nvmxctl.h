@@ -50,6 +50,9 @@ enum {
 	ARGS_HTML	= 1 << 3,
 	ARGS_FORMAT	= 1 << 4,
 	ARGS_OUTPUT	= 1 << 5,
+	ARGS_BATCH	= 1 << 6,
+	ARGS_INTERVAL	= 1 << 7,
+	ARGS_COUNT	= 1 << 8,
 };
 
 #define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
@@ -71,6 +74,9 @@ struct args {
 	const char *html;
 	enum metrics_format format;
 	const char *output;		/* NULL: standard output */
+	bool batch;
+	uint64_t interval_usec;		/* 0: not given */
+	uint64_t count;			/* 0: not given */
 	const struct verb *verb;	/* of the table; the first one if none is named */
 	bool named;			/* one is */
 	char **parameters;
@@ -85,7 +91,7 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 int args_parse_seconds(const char *option, const char *s, uint64_t *ret_usec, char **ret_error);
 
 /*
- * [POLICY] [NAME=VALUE...]; *ret_policy is "" without POLICY.  The parameters are
+ * [POLICY] [NAME=VALUE...], of which one may be policy=POLICY; *ret_policy is "" without.  The parameters are
  * cut at their '=', *ret_changes points into them and is one block.
  */
 int args_parse_changes(char **parameters, int n, const char **ret_policy,
@@ -110,6 +116,10 @@ enum need {
 int client_connect(struct client *c, enum need need);
 /* Says nothing; true if nvmxd answers and its kernel can shadow. */
 bool client_connect_quietly(struct client *c);
+/* Says nothing; true if nvmxd answers. */
+bool client_reach(struct client *c);
+/* Is that VM there?  Says nothing. */
+bool client_has_object(struct client *c, const char *path);
 
 /* STATUS_* of an error that the bus gave. */
 int client_error_status(const sd_bus_error *error);
@@ -120,6 +130,10 @@ int client_fail(const sd_bus_error *error, int r);
 int client_call(struct client *c, const char *path, const char *interface, const char *method,
 		const char *argument, sd_bus_message **ret);
 
+/* A property that is a string. */
+int client_get_text(struct client *c, const char *path, const char *interface,
+		    const char *property, char **ret);
+
 /*
  * A call of org.nvmx1.VM that polkit is asked about, with a password if need be:
  * made (negative errno), filled by the caller, then sent unless r says that this failed.
@@ -128,7 +142,7 @@ int client_new_change(struct client *c, const char *path, const char *method,
 		      sd_bus_message **ret);
 int client_call_change(struct client *c, int r, sd_bus_message *m);
 
-/* By name, uuid, id or pid. */
+/* By name, uuid, id or pid, or what only one name or uuid begins with. */
 int client_find_vm(struct client *c, const char *name, char **ret_path);
 
 /* One complete value of the message as JSON; negative errno. */
@@ -170,6 +184,8 @@ int statistics_get(struct client *c, const char *path, int vcpu, struct json_obj
 /* What GetStatistics replied with; negative errno. */
 int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 		    struct json_object **ret_fields);
+/* Of all VMs, each with its id, name, uuid, policy, ... as well.  Prints nothing; negative errno. */
+int statistics_list(struct client *c, sd_bus_error *error, struct json_object **ret);
 /* Of two such objects: a total, how much it grew, and the fields that did, most first. */
 uint64_t statistics_total(struct json_object *statistics, const char *counter);
 uint64_t statistics_since(struct json_object *then, struct json_object *now, const char *counter);
@@ -246,6 +262,10 @@ int verb_fields(struct client *c);
 int verb_stats(struct client *c);
 int verb_profile(struct client *c);
 int verb_metrics(struct client *c);
+int verb_diagnose(struct client *c);
+int verb_top(struct client *c);
+int verb_monitor(struct client *c);
+int verb_version(struct client *c);
 int verb_policy(struct client *c);
 
 static inline void json_putp(struct json_object **o)

@@ -78,6 +78,61 @@ int statistics_get(struct client *c, const char *path, int vcpu, struct json_obj
 	return STATUS_DONE;
 }
 
+/* (ta{sv}a{st}a(sutt)) */
+static int read_vm(sd_bus_message *m, struct json_object **ret)
+{
+	struct json_object *properties = NULL, *totals = NULL, *fields = NULL, *vm;
+	uint64_t id;
+	int r;
+
+	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_STRUCT, "ta{sv}a{st}a(sutt)");
+	if (r <= 0)
+		return r;
+	r = sd_bus_message_read(m, "t", &id);
+	if (r >= 0)
+		r = client_read_json(m, &properties);
+	if (r < 0)
+		return r;
+	vm = vm_from_properties(properties);
+	r = statistics_read(m, &totals, &fields);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	json_add_count(vm, "id", id);
+	json_object_object_add(vm, "totals", totals);
+	json_object_object_add(vm, "fields", fields);
+	if (r < 0) {
+		json_object_put(vm);
+		return r;
+	}
+	*ret = vm;
+	return 1;
+}
+
+int statistics_list(struct client *c, sd_bus_error *error, struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *vms = json_object_new_array();
+	uint64_t after = 0;
+	int r;
+
+	do {
+		_cleanup_message_ sd_bus_message *m = NULL;
+		struct json_object *vm;
+
+		r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+				       "ListStatistics", error, &m, "t", after);
+		if (r >= 0)
+			r = sd_bus_message_read(m, "t", &after);
+		if (r >= 0)
+			r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "(ta{sv}a{st}a(sutt))");
+		while (r >= 0 && (r = read_vm(m, &vm)) > 0)
+			json_object_array_add(vms, vm);
+		if (r < 0)
+			return r;
+	} while (after > 0);
+	*ret = steal_ptr(vms);
+	return 0;
+}
+
 uint64_t statistics_total(struct json_object *statistics, const char *counter)
 {
 	return json_get_count(json_get(statistics, "totals"), counter);
