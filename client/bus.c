@@ -105,6 +105,7 @@ static int check_support(struct client *c, const char *support, enum need need)
 		}
 		if (!c->args->quiet)
 			fprintf(stderr, "nvmxctl: Note: %s\n", supports[i].sentence);
+		c->kernel_noted = true;
 		return STATUS_DONE;
 	}
 	fprintf(stderr, "nvmxctl: nvmxd says \"%s\" about the kernel, which this nvmxctl does not "
@@ -171,6 +172,28 @@ int client_connect(struct client *c, enum need need)
 	if (r < 0)
 		return client_fail(&error, r);
 	return check_support(c, support, need);
+}
+
+void client_note_missing(struct client *c)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	const char *sentence;
+	size_t i = 0;
+
+	if (c->args->quiet)
+		return;
+	/* An older nvmxd has no such property, and nothing to say. */
+	if (sd_bus_get_property(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Missing",
+				&error, &reply, "as") < 0 ||
+	    sd_bus_message_enter_container(reply, 'a', "s") < 0)
+		return;
+	for (; sd_bus_message_read(reply, "s", &sentence) > 0; i++) {
+		_cleanup_free_ char *safe = render_safe(sentence);
+
+		if (safe && !(i == 0 && c->kernel_noted))
+			fprintf(stderr, "nvmxctl: Note: %s\n", safe);
+	}
 }
 
 int client_call(struct client *c, const char *path, const char *interface, const char *method,

@@ -103,6 +103,7 @@ struct client {
 	const struct args *args;
 	sd_bus *bus;
 	FILE *out;			/* stdout, or the pager; NULL before pager_out() */
+	bool kernel_noted;		/* what the kernel lacks has been said */
 };
 
 /* The kernel's support that a verb needs. */
@@ -114,6 +115,8 @@ enum need {
 };
 
 int client_connect(struct client *c, enum need need);
+/* What nvmxd has to do without, on stderr; the kernel's part only if client_connect() has not. */
+void client_note_missing(struct client *c);
 /* Says nothing; true if nvmxd answers and its kernel can shadow. */
 bool client_connect_quietly(struct client *c);
 /* Says nothing; true if nvmxd answers. */

@@ -38,6 +38,7 @@ int verb_list(struct client *c)
 		r = vm_list(c, &vms);
 	if (r != STATUS_DONE)
 		return r;
+	client_note_missing(c);
 
 	if (c->args->json != JSON_OFF) {
 		render_json(pager_out(c), vms, c->args->json);

@@ -17,6 +17,7 @@ int verb_show(struct client *c)
 		r = vm_get(c, path, &vm);
 	if (r != STATUS_DONE)
 		return r;
+	client_note_missing(c);
 
 	if (c->args->json != JSON_OFF)
 		render_json(pager_out(c), vm, c->args->json);

@@ -7,10 +7,10 @@ LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
 
 # Without main() and what needs it, for the unit tests too.
 DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)
-DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-dbus.o vm.o vm-policy.o \
-			vm-profile.o vm-dbus.o polkit.o log.o link.o link-device.o link-loopback.o \
-			libvirt.o libvirt-thread.o libvirt-domain.o libvirt-socket.o \
-			libvirt-writer.o statistics.o)
+DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-files.o manager-dbus.o \
+			vm.o vm-policy.o vm-profile.o vm-dbus.o describe.o polkit.o log.o \
+			link.o link-device.o link-loopback.o libvirt.o libvirt-thread.o \
+			libvirt-domain.o libvirt-socket.o libvirt-writer.o statistics.o)
 
 ALL		+= $(B)/daemon/nvmxd
 INSTALL		+= install-daemon

@@ -47,11 +47,12 @@ static enum log_target log_target(void)
 	return target;
 }
 
-static void send_to_journal(int level, uint64_t vm_id, const char *uuid, const char *sentence)
+static void send_to_journal(int level, const char *message_id, uint64_t vm_id, const char *uuid,
+			    const char *sentence)
 {
 	_cleanup_free_ char *message = NULL, *domain = NULL;
-	char priority[32], vm[64];
-	struct iovec iov[4];
+	char priority[32], id[64], vm[64];
+	struct iovec iov[5];
 	int n = 0;
 
 	if (asprintf(&message, "MESSAGE=%s", sentence) < 0) {
@@ -63,8 +64,12 @@ static void send_to_journal(int level, uint64_t vm_id, const char *uuid, const c
 	snprintf(priority, sizeof(priority), "PRIORITY=%d", level);
 	iov[n++] = (struct iovec) { priority, strlen(priority) };
 
+	if (message_id) {
+		snprintf(id, sizeof(id), "MESSAGE_ID=%s", message_id);
+		iov[n++] = (struct iovec) { id, strlen(id) };
+	}
 	if (vm_id > 0) {
-		snprintf(vm, sizeof(vm), "NVMX_VM_ID=%" PRIu64, vm_id);
+		snprintf(vm, sizeof(vm), "NVMX_VM=%" PRIu64, vm_id);
 		iov[n++] = (struct iovec) { vm, strlen(vm) };
 	}
 	if (!isempty(uuid)) {
@@ -77,7 +82,8 @@ static void send_to_journal(int level, uint64_t vm_id, const char *uuid, const c
 	sd_journal_sendv(iov, n);
 }
 
-void log_message(int level, uint64_t vm_id, const char *uuid, const char *format, ...)
+void log_message(int level, const char *message_id, uint64_t vm_id, const char *uuid,
+		 const char *format, ...)
 {
 	_cleanup_free_ char *sentence = NULL;
 	int saved = errno;
@@ -91,7 +97,7 @@ void log_message(int level, uint64_t vm_id, const char *uuid, const char *format
 	if (!sentence)
 		fputs("nvmxd: out of memory\n", stderr);
 	else if (log_target() == LOG_TARGET_JOURNAL)
-		send_to_journal(level, vm_id, uuid, sentence);
+		send_to_journal(level, message_id, vm_id, uuid, sentence);
 	else if (log_target() == LOG_TARGET_TERMINAL)
 		fprintf(stderr, "nvmxd: %s\n", sentence);
 	else

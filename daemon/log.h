@@ -9,20 +9,27 @@
 #include <stdint.h>
 #include <syslog.h>
 
+#include "daemon/messages.h"
 #include "policy/util.h"
 
 /*
- * vm_id and uuid become NVMX_VM_ID= and NVMX_DOMAIN_UUID=; 0 and NULL or "" leave
- * them out.  Thread-safe, and leaves errno alone.
+ * message_id, one of messages.h, vm_id and uuid become MESSAGE_ID=, NVMX_VM= and
+ * NVMX_DOMAIN_UUID=; NULL, 0 and NULL or "" leave them out.  Thread-safe, and leaves errno
+ * alone.
  */
-void log_message(int level, uint64_t vm_id, const char *uuid,
-		 const char *format, ...) _printf_(4, 5);
+void log_message(int level, const char *message_id, uint64_t vm_id, const char *uuid,
+		 const char *format, ...) _printf_(5, 6);
 
-#define log_error(...)		log_message(LOG_ERR, 0, NULL, __VA_ARGS__)
-#define log_warning(...)	log_message(LOG_WARNING, 0, NULL, __VA_ARGS__)
-#define log_notice(...)		log_message(LOG_NOTICE, 0, NULL, __VA_ARGS__)
-#define log_info(...)		log_message(LOG_INFO, 0, NULL, __VA_ARGS__)
+#define log_error(...)		log_message(LOG_ERR, NULL, 0, NULL, __VA_ARGS__)
+#define log_warning(...)	log_message(LOG_WARNING, NULL, 0, NULL, __VA_ARGS__)
+#define log_notice(...)		log_message(LOG_NOTICE, NULL, 0, NULL, __VA_ARGS__)
+#define log_info(...)		log_message(LOG_INFO, NULL, 0, NULL, __VA_ARGS__)
+#define log_event(level, message_id, ...) \
+	log_message(level, message_id, 0, NULL, __VA_ARGS__)
 
-#define log_vm(vm, level, ...)	log_message(level, (vm)->id, (vm)->uuid, __VA_ARGS__)
+#define log_vm(vm, level, ...) \
+	log_message(level, NULL, (vm)->id, (vm)->uuid, __VA_ARGS__)
+#define log_vm_event(vm, level, message_id, ...) \
+	log_message(level, message_id, (vm)->id, (vm)->uuid, __VA_ARGS__)
 
 #endif /* NVMX_DAEMON_LOG_H */

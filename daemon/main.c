@@ -4,7 +4,9 @@
  * manager.
  */
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <time.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -118,11 +120,15 @@ static int parse_argv(int argc, char *argv[], struct manager_options *o,
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
+	struct timespec now;
+
+	/* With the time, as Type=notify-reload wants it. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		   (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	/* A broken file has been logged; systemd has nobody to tell it to. */
-	sd_notify(0, "RELOADING=1");
 	manager_reload(userdata, NULL);
 	sd_notify(0, "READY=1");
-	manager_update_status(userdata);
 	return 0;
 }
 
@@ -172,6 +178,11 @@ static int run(const struct manager_options *options)
 	r = sd_event_loop(m->event);
 	if (r < 0)
 		log_error("nvmxd stops: %s.", strerror(-r));
+	if (r > 0) {
+		/* sd-bus ends the loop so; the kernel keeps everything for the next nvmxd. */
+		log_error("The connection to the bus is lost; nvmxd ends, to be started again.");
+		r = -ECONNRESET;
+	}
 	sd_notify(0, "STOPPING=1");
 	return r;
 }

@@ -20,22 +20,34 @@
 
 /* ---- properties ---- */
 
+const char *manager_bus_text(const struct manager *m, const char *property)
+{
+	if (streq(property, "Version"))
+		return NVMX_VERSION;
+	if (streq(property, "KernelSupport"))
+		return kernel_support_to_string(m->support);
+	if (streq(property, "KernelLink"))
+		return m->link.ops->name;
+	if (streq(property, "Libvirt"))
+		return !m->libvirt ? "disabled" : m->libvirt_connected ? "connected" : "disconnected";
+	if (streq(property, "DefaultPolicy"))
+		return m->config.default_policy;
+	return "";
+}
+
 static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-	const struct manager *m = userdata;
-	const char *text = "";
+	return sd_bus_message_append(reply, "s", manager_bus_text(userdata, property));
+}
 
-	if (streq(property, "Version"))
-		text = NVMX_VERSION;
-	else if (streq(property, "KernelSupport"))
-		text = kernel_support_to_string(m->support);
-	else if (streq(property, "KernelLink"))
-		text = m->link.ops->name;
-	else if (streq(property, "Libvirt"))
-		text = !m->libvirt ? "disabled" : m->libvirt_connected ? "connected" : "disconnected";
+static int get_missing(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	const char *missing[MANAGER_MISSING_MAX + 1] = { NULL };
 
-	return sd_bus_message_append(reply, "s", text);
+	(void)manager_missing(userdata, missing);
+	return sd_bus_message_append_strv(reply, (char **)missing);
 }
 
 static int get_tsc_khz(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -216,6 +228,7 @@ static int find_one(const struct manager *m, vm_test_t test, const char *name,
 static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	static const vm_test_t tests[] = { test_domain, test_id, test_process };
+	_cleanup_free_ char *sentence = NULL;
 	struct manager *m = userdata;
 	const struct vm *vm = NULL;
 	const char *name;
@@ -236,9 +249,10 @@ static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *err
 			return sd_bus_reply_method_return(call, "o", vm->path);
 	}
 
-	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
-				 "No running VM has the name, uuid or id \"%s\"; nvmxctl list says which there are.",
-				 name);
+	/* The name may be as long as a message, and cut it may be no text. */
+	error_set(&sentence, 0, "No running VM has the name, uuid or id \"%.64s\"; nvmxctl list says which there are.",
+		  name);
+	return sd_bus_error_set(error, NVMX_ERROR("NoSuchVM"), sentence);
 }
 
 static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -423,6 +437,15 @@ static int method_get_policy(sd_bus_message *call, void *userdata, sd_bus_error 
 	return sd_bus_send(NULL, reply, NULL);
 }
 
+static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_free_ char *json = NULL;
+	int r;
+
+	r = describe_manager(userdata, &json);
+	return r < 0 ? r : sd_bus_reply_method_return(call, "s", json);
+}
+
 static int reload_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_free_ char *sentence = NULL;
@@ -459,15 +482,22 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_ARGS("s", name),
 				SD_BUS_RESULT("s", vmwrite_any_field, "a{ss}", fields),
 				method_get_policy, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+				method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
 				method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_ARGS("VMNew", SD_BUS_ARGS("t", id, "o", path), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("VMRemoved", SD_BUS_ARGS("t", id, "o", path), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("PolicyChanged",
+				SD_BUS_ARGS("t", id, "o", path, "s", policy, "s", source), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("VMXStarted", SD_BUS_ARGS("t", id, "o", path), 0),
 	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("KernelSupport", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("KernelLink", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("TSCKHz", "u", get_tsc_khz, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Libvirt", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("DefaultPolicy", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Missing", "as", get_missing, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("NVMs", "u", get_n_vms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };
@@ -511,4 +541,15 @@ void manager_bus_vm_removed(struct manager *m, const struct vm *vm)
 {
 	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMRemoved", "to", vm->id, vm->path);
 	sd_bus_emit_object_removed(m->bus, vm->path);
+}
+
+void manager_bus_policy_changed(struct manager *m, const struct vm *vm)
+{
+	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "PolicyChanged", "toss", vm->id,
+			   vm->path, vm->policy.base, policy_source_to_string(vm->policy.source));
+}
+
+void manager_bus_vmx_started(struct manager *m, const struct vm *vm)
+{
+	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMXStarted", "to", vm->id, vm->path);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The manager's life: waits for the kernel, keeps the list of VMs as the kernel
- * tells it, hands libvirt's news to the VMs, and reads the policy files.  Owns all
- * that struct manager names.  Nothing polls: every wait is an fd in the event loop.
+ * tells it, and hands libvirt's news to the VMs.  Owns all that struct manager names.  Nothing polls: every wait is an fd in the event loop.
  */
 #include <inttypes.h>
 #include <libgen.h>
@@ -14,6 +13,7 @@
 #include "daemon/libvirt.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
+#include "daemon/polkit.h"
 #include "daemon/vm.h"
 
 static int start_waiting(struct manager *m);
@@ -36,6 +36,10 @@ const char *manager_why_unsupported(const struct manager *m)
 {
 	switch (m->support) {
 	case KERNEL_NO_MODULE:
+		if (m->link_error == -EACCES || m->link_error == -EPERM)
+			return "/dev/nvmx may not be opened: nvmxd must be in the device's group; then it goes on by itself.";
+		if (m->link_error == -EPROTONOSUPPORT)
+			return "The kvm-intel module is of another version than nvmxd: install both from the same nvmx.";
 		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx, then nvmxd goes on by itself.";
 	case KERNEL_NO_NESTED:
 		return "Policies have no effect, because kvm-intel was loaded with nested=0: load it with nested=1.";
@@ -48,15 +52,46 @@ const char *manager_why_unsupported(const struct manager *m)
 	return NULL;
 }
 
+size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_MAX])
+{
+	const char *why = manager_why_unsupported(m);
+	size_t n = 0;
+
+	if (why)
+		ret[n++] = why;
+	if (m->libvirt && !m->libvirt_connected)
+		ret[n++] = "libvirt is not connected: until it is, domains that start get no policy of their metadata or name.";
+	if (m->polkit_missing)
+		ret[n++] = "polkit is not there: only root may change something.";
+	if (m->config_error)
+		ret[n++] = m->config_error;
+	if (m->policy_error)
+		ret[n++] = m->policy_error;
+	return n;
+}
+
 void manager_update_status(const struct manager *m)
 {
-	if (m->support == KERNEL_NO_MODULE)
-		sd_notifyf(0, "STATUS=Waiting for %s.", m->link.path);
-	else if (m->support == KERNEL_AVAILABLE)
-		sd_notifyf(0, "STATUS=%zu VM%s.", m->n_vms, m->n_vms == 1 ? "" : "s");
-	else
-		sd_notifyf(0, "STATUS=%zu VM%s, %s.", m->n_vms, m->n_vms == 1 ? "" : "s",
-			   kernel_support_to_string(m->support));
+	const char *missing[MANAGER_MISSING_MAX];
+	_cleanup_free_ char *text = NULL;
+	size_t n, size;
+	FILE *f;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return;		/* the next one may get through */
+	fprintf(f, "STATUS=%zu VM%s.", m->n_vms, m->n_vms == 1 ? "" : "s");
+	n = manager_missing(m, missing);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, " %s", missing[i]);
+	if (fclose(f) == 0)
+		sd_notify(0, text);
+}
+
+void manager_missing_changed(struct manager *m)
+{
+	manager_bus_changed(m, "Missing");
+	manager_update_status(m);
 }
 
 static void set_tsc_khz(struct manager *m, uint32_t tsc_khz)
@@ -72,115 +107,23 @@ static void set_support(struct manager *m, enum kernel_support support)
 	if (m->support != support) {
 		m->support = support;
 		manager_bus_changed(m, "KernelSupport");
+		manager_missing_changed(m);
 	}
-	manager_update_status(m);
 }
 
-/* ---- configuration and policies ---- */
-
-/* Log every sentence, keep the first. */
-static void on_file_error(const char *sentence, void *userdata)
+static void on_polkit(bool missing, void *userdata)
 {
-	char **first = userdata;
+	struct manager *m = userdata;
 
-	log_error("%s", sentence);
-	if (!*first)
-		*first = strdup(sentence);
-}
-
-/* A default that is not there is heard of before the first VM. */
-static void check_default_policy(struct manager *m, char **first)
-{
-	_cleanup_free_ char *sentence = NULL, *placed = NULL;
-	const struct policy *p;
-
-	if (policy_set_find(m->policies, m->config.default_policy, &p, &sentence) >= 0)
+	if (m->polkit_missing == missing)
 		return;
-	error_set(&placed, 0, "%s%s", m->config.default_policy_place, sentence ?: "Out of memory.");
-	on_file_error(placed ?: "Out of memory.", first);
-}
 
-static int load_policies(struct manager *m, char **ret_error)
-{
-	_cleanup_free_ char *sentence = NULL;
-	struct policy_set *policies;
-	int r;
-
-	r = policy_set_load(m->options.policy_dirs, m->fields ? &m->table : NULL,
-			    on_file_error, &sentence, &policies);
-	if (r < 0)
-		return r;
-
-	policy_set_free(m->policies);
-	m->policies = policies;
-	check_default_policy(m, &sentence);
-	if (!sentence)
-		return 0;
-
-	if (ret_error)
-		*ret_error = steal_ptr(sentence);
-	return -EBADMSG;
-}
-
-static int load_config(struct manager *m)
-{
-	_cleanup_free_ char *sentence = NULL;
-	int r;
-
-	r = config_load(m->options.config_dirs, on_file_error, &sentence, &m->config);
-	return r < 0 ? r : 0;
-}
-
-static void take_config(struct manager *m, struct config *c)
-{
-	if (!streq(c->libvirt_uri, m->config.libvirt_uri) ||
-	    c->libvirt_read_only != m->config.libvirt_read_only)
-		log_notice("The settings of libvirt have changed; they are used after systemctl restart nvmxd.");
-	config_clear(&m->config);
-	m->config = *c;
-}
-
-static int reload_config(struct manager *m, char **ret_error)
-{
-	_cleanup_free_ char *sentence = NULL;
-	struct config c;
-	int r;
-
-	r = config_load(m->options.config_dirs, on_file_error, &sentence, &c);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		take_config(m, &c);
-		return 0;
-	}
-
-	config_clear(&c);
-	log_notice("The configuration stays as it was.");
-	if (ret_error)
-		*ret_error = steal_ptr(sentence);
-	return -EBADMSG;
-}
-
-int manager_reload(struct manager *m, char **ret_error)
-{
-	int r, k;
-
-	k = reload_config(m, ret_error);
-	if (k < 0 && k != -EBADMSG)
-		return k;
-	r = load_policies(m, k < 0 ? NULL : ret_error);
-	if (r < 0 && r != -EBADMSG)
-		return r;
-
-	log_info("The configuration and policy files have been read again.");
-	for (size_t i = 0; i < m->n_vms; i++) {
-		vm_policy_settle(m->vms[i], false);
-		/* The base may be another by now though what is in force is not. */
-		vm_bus_changed(m->vms[i], (const char *const[]) { "Overrides", NULL });
-	}
-	statistics_configure(m);
-
-	return k < 0 ? k : r;
+	m->polkit_missing = missing;
+	if (missing)
+		log_event(LOG_NOTICE, MESSAGE_POLKIT_MISSING, "polkit is not there: only root may change something.");
+	else
+		log_info("polkit is there.");
+	manager_missing_changed(m);
 }
 
 /* ---- VMs ---- */
@@ -240,7 +183,7 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 	if (r >= 0)
 		r = insert_vm(m, vm);
 	if (r < 0) {
-		log_message(LOG_ERR, id, NULL, "VM %" PRIu64 " is not managed: %s.", id, strerror(-r));
+		log_message(LOG_ERR, NULL, id, NULL, "VM %" PRIu64 " is not managed: %s.", id, strerror(-r));
 		return;
 	}
 
@@ -248,9 +191,9 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 	manager_bus_vm_new(m, vm);
 	manager_bus_changed(m, "NVMs");
 	manager_update_status(m);
-	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s, process %d) is there, with policy %s (%s).",
-	       vm->id, vm->name, (int)vm->pid, vm->policy.base,
-	       policy_source_to_string(vm->policy.source));
+	log_vm_event(vm, LOG_INFO, MESSAGE_VM_NEW, "VM %" PRIu64 " (%s, process %d) is there, with policy %s (%s).",
+		     vm->id, vm->name, (int)vm->pid, vm->policy.base,
+		     policy_source_to_string(vm->policy.source));
 	vm_ask_libvirt(vm);
 	steal_ptr(vm);
 }
@@ -261,7 +204,7 @@ void manager_remove_vm(struct manager *m, struct vm *vm)
 
 	/* Signals first: sd-bus looks the object up for them. */
 	manager_bus_vm_removed(m, vm);
-	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
+	log_vm_event(vm, LOG_INFO, MESSAGE_VM_GONE, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
 
 	memmove(m->vms + i, m->vms + i + 1, (m->n_vms - i - 1) * sizeof(*m->vms));
 	m->n_vms--;
@@ -348,11 +291,11 @@ static void drop_kernel(struct manager *m)
 
 static void lose_kernel(struct manager *m, int r)
 {
-	log_notice("%s went away (%s); waiting for it to come back.", m->link.path, strerror(-r));
+	log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s went away (%s); waiting for it to come back.", m->link.path, strerror(-r));
 	drop_kernel(m);
 	m->link_error = -ENOENT;
 	set_support(m, KERNEL_NO_MODULE);
-	load_policies(m, NULL);
+	manager_load_policies(m, NULL);
 
 	r = start_waiting(m);
 	if (r < 0) {
@@ -385,7 +328,7 @@ static int read_kernel(struct manager *m)
 	if (r < 0)
 		return r;
 	if (info.abi_version != NVMX_ABI_VERSION) {
-		log_error("The kvm-intel module speaks version %u of its interface and nvmxd version %u: install both from the same nvmx.",
+		log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "The kvm-intel module speaks version %u of its interface and nvmxd version %u: install both from the same nvmx.",
 			  info.abi_version, NVMX_ABI_VERSION);
 		return -EPROTONOSUPPORT;
 	}
@@ -422,7 +365,7 @@ static int try_kernel(struct manager *m)
 	if (r >= 0) {
 		r = read_kernel(m);
 		if (r >= 0)
-			r = load_policies(m, NULL);
+			r = manager_load_policies(m, NULL);
 		if (r >= 0 || r == -EBADMSG)
 			r = list_vms(m);
 		if (r < 0) {
@@ -434,11 +377,12 @@ static int try_kernel(struct manager *m)
 		if (r == m->link_error)
 			return r;
 		m->link_error = r;
+		manager_missing_changed(m);
 		if (r == -EACCES || r == -EPERM)
-			log_error("%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
+			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
 				  m->link.path, strerror(-r));
 		else
-			log_notice("%s is not there (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
+			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s is not there (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
 				   m->link.path, strerror(-r));
 		return r;
 	}
@@ -447,9 +391,9 @@ static int try_kernel(struct manager *m)
 	m->link_watch = sd_event_source_disable_unref(m->link_watch);
 	why = manager_why_unsupported(m);
 	if (why)
-		log_warning("%s", why);
+		log_event(LOG_WARNING, MESSAGE_KERNEL_INERT, "%s", why);
 	else
-		log_info("%s is there, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
+		log_event(LOG_INFO, MESSAGE_KERNEL_READY, "%s is there, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
 			 m->n_vms, m->n_vms == 1 ? "" : "s");
 	return 0;
 }
@@ -503,8 +447,10 @@ static void on_libvirt_state(bool connected, void *userdata)
 
 	if (m->libvirt_connected != connected) {
 		m->libvirt_connected = connected;
-		log_info(connected ? "libvirt is connected." : "libvirt is not connected.");
+		log_event(LOG_INFO, connected ? MESSAGE_LIBVIRT_CONNECTED : MESSAGE_LIBVIRT_LOST,
+			  connected ? "libvirt is connected." : "libvirt is not connected.");
 		manager_bus_changed(m, "Libvirt");
+		manager_missing_changed(m);
 	}
 	if (!connected)
 		return;
@@ -552,6 +498,7 @@ struct manager *manager_free(struct manager *m)
 
 	statistics_stop(m);
 	libvirt_free(m->libvirt);
+	polkit_stop();
 	/* Nothing more to say on the bus: the name is given up by closing it. */
 	m->bus = sd_bus_flush_close_unref(m->bus);
 	m->link_watch = sd_event_source_disable_unref(m->link_watch);
@@ -563,6 +510,9 @@ struct manager *manager_free(struct manager *m)
 	policy_set_free(m->policies);
 	free(m->fields);
 	config_clear(&m->config);
+	free(m->config_error);
+	free(m->policy_error);
+	free(m->files_said);
 	sd_event_unref(m->event);
 	free(m);
 	return NULL;
@@ -573,9 +523,9 @@ int manager_start(struct manager *m)
 	const char *uri;
 	int r;
 
-	r = load_config(m);
-	if (r >= 0)
-		r = load_policies(m, NULL);
+	r = manager_load_config(m);
+	if (r >= 0 || r == -EBADMSG)
+		r = manager_load_policies(m, NULL);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 
@@ -594,6 +544,12 @@ int manager_start(struct manager *m)
 		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
 	if (r < 0)
 		return r;
+
+	r = polkit_watch(m->bus, on_polkit, m);
+	if (r < 0) {
+		log_error("polkit cannot be asked for: %s.", strerror(-r));
+		return r;
+	}
 
 	uri = m->options.libvirt_uri ?: m->config.libvirt_uri;
 	if (!streq(uri, CONFIG_NO_LIBVIRT)) {

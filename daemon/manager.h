@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The manager: the one object that owns everything, and lives as long as the
- * process.  manager.c has its life (kernel, libvirt, policies, VMs coming and
- * going), manager-dbus.c its face on the bus.
+ * process.  manager.c has its life (kernel, libvirt, VMs coming and going),
+ * manager-files.c its configuration and policies, manager-dbus.c its face on the bus.
  */
 #ifndef NVMX_DAEMON_MANAGER_H
 #define NVMX_DAEMON_MANAGER_H
@@ -62,6 +62,10 @@ struct manager {
 	struct libvirt *libvirt;	/* NULL: without */
 	bool libvirt_connected;
 	struct statistics statistics;
+	bool polkit_missing;
+	/* Sentences on the first file that is not used; NULL: all are. */
+	char *config_error, *policy_error;
+	char *files_said;		/* see manager-files.c */
 
 	struct vm **vms;		/* by id, ascending */
 	size_t n_vms;
@@ -76,6 +80,9 @@ DEFINE_CLEANUP(struct manager *, manager_free)
 /* Finds kernel and VMs, then takes the name on the bus. -EEXIST: it is taken. */
 int manager_start(struct manager *m);
 
+/* manager-files.c; -EBADMSG: read, but a file is broken, and *ret_error (may be NULL) is about it. */
+int manager_load_config(struct manager *m);
+int manager_load_policies(struct manager *m, char **ret_error);
 /*
  * Reads configuration and policy files again and applies them; *ret_error on the first
  * broken one.  With a broken configuration file the configuration stays as it was.  What
@@ -87,17 +94,33 @@ const char *kernel_support_to_string(enum kernel_support support);
 /* Why policies are not possible, as a sentence; NULL if they are. */
 const char *manager_why_unsupported(const struct manager *m);
 
+/*
+ * What nvmxd has to do without now, a sentence each, the kernel's first; borrowed until the
+ * manager changes.  Returns how many there are.
+ */
+#define MANAGER_MISSING_MAX 5
+size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_MAX]);
+void manager_missing_changed(struct manager *m);
+
 /* Index of the first VM with that id or a higher one; n_vms: there is none. */
 size_t manager_vm_place(const struct manager *m, uint64_t id);
 struct vm *manager_find_vm(const struct manager *m, uint64_t id);
 void manager_remove_vm(struct manager *m, struct vm *vm);
 void manager_update_status(const struct manager *m);	/* what systemctl status shows */
 
+/* describe.c: JSON of what the object's properties are; the caller's to free */
+int describe_manager(const struct manager *m, char **ret);
+int describe_vm(const struct vm *vm, char **ret);
+
 /* manager-dbus.c */
+/* A property that is a string. */
+const char *manager_bus_text(const struct manager *m, const char *property);
 int manager_bus_add(struct manager *m);
 void manager_bus_changed(struct manager *m, const char *property);
 void manager_bus_vm_new(struct manager *m, const struct vm *vm);
 void manager_bus_vm_removed(struct manager *m, const struct vm *vm);
+void manager_bus_policy_changed(struct manager *m, const struct vm *vm);
+void manager_bus_vmx_started(struct manager *m, const struct vm *vm);
 /* a{ss} of the fields that are not intercept; a may be NULL. */
 int manager_bus_append_classes(sd_bus_message *reply, const struct assignment *a);
 

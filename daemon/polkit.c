@@ -11,6 +11,7 @@
 #include "daemon/polkit.h"
 #include "policy/util.h"
 
+#define POLKIT_NAME			"org.freedesktop.PolicyKit1"
 #define POLKIT_ALLOW_USER_INTERACTION	1
 
 /* A person has to find a password; a machine has to answer. */
@@ -18,19 +19,35 @@
 #define TIMEOUT_USEC			(25 * UINT64_C(1000000))
 
 struct question {
+	struct question *next;		/* in the list of open ones */
 	sd_bus_message *call;
+	sd_bus_slot *slot;		/* of the call to polkit; owns the question */
+	sd_bus_track *caller;
 	char *action;
 	bool interactive;
 	polkit_authorized_t authorized;
 	void *userdata;
 };
 
+/* One for the process: everything here runs in the event loop. */
+static struct {
+	struct question *open;
+	polkit_state_t on_state;
+	void *userdata;
+} polkit;
+
 static void question_free(void *p)
 {
-	struct question *q = p;
+	struct question *q = p, **at;
 
 	if (!q)
 		return;
+	for (at = &polkit.open; *at; at = &(*at)->next)
+		if (*at == q) {
+			*at = q->next;
+			break;
+		}
+	sd_bus_track_unref(q->caller);
 	sd_bus_message_unref(q->call);
 	free(q->action);
 	free(q);
@@ -48,6 +65,12 @@ static bool polkit_is_absent(const sd_bus_error *error)
 	       (error->name && strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0) ||
 	       sd_bus_error_has_name(error, "org.freedesktop.systemd1.NoSuchUnit") ||
 	       sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitMasked");
+}
+
+static void set_state(bool missing)
+{
+	if (polkit.on_state)
+		polkit.on_state(missing, polkit.userdata);
 }
 
 /* 0: allowed. */
@@ -74,13 +97,16 @@ static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error 
 	if (sd_bus_message_is_method_error(reply, NULL)) {
 		const sd_bus_error *e = sd_bus_message_get_error(reply);
 
-		if (polkit_is_absent(e))
+		if (polkit_is_absent(e)) {
+			set_state(true);
 			return decide_without_polkit(q, error);
+		}
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
 					 "polkit could not decide on %s: %s.", q->action,
 					 isempty(e->message) ? e->name : e->message);
 	}
 
+	set_state(false);
 	r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
@@ -110,6 +136,38 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 	if (r < 0 || sd_bus_error_is_set(&error))
 		sd_bus_reply_method_errno(q->call, r, &error);
 
+	sd_bus_slot_unref(q->slot);	/* and with it the question */
+	return 0;
+}
+
+/* Nobody waits for the answer any more; polkit may ask a person for long. */
+static int on_caller_gone(sd_bus_track *track, void *userdata)
+{
+	struct question *q = userdata;
+
+	sd_bus_slot_unref(q->slot);
+	return 0;
+}
+
+/* What a caller has not been answered yet is kept, so it must not be without end. */
+static int check_limits(sd_bus_message *call, sd_bus_error *error)
+{
+	const char *sender = sd_bus_message_get_sender(call);
+	size_t n = 0, n_sender = 0;
+
+	for (const struct question *q = polkit.open; q; q = q->next) {
+		n++;
+		if (streq(sd_bus_message_get_sender(q->call), sender))
+			n_sender++;
+	}
+	if (n_sender >= POLKIT_QUESTIONS_PER_CALLER)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "%d calls of this caller wait for polkit already; wait for their replies.",
+					 POLKIT_QUESTIONS_PER_CALLER);
+	if (n >= POLKIT_QUESTIONS_MAX)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "%d calls wait for polkit already; try again later.",
+					 POLKIT_QUESTIONS_MAX);
 	return 0;
 }
 
@@ -137,14 +195,40 @@ static int append_question(sd_bus_message *m, const struct question *q, const ch
 	return sd_bus_message_append(m, "us", q->interactive ? POLKIT_ALLOW_USER_INTERACTION : 0, "");
 }
 
+/* The bus keeps the call until the answer, the call the question, and the caller both. */
+static int ask(sd_bus *bus, sd_bus_message *m, struct question *question)
+{
+	_cleanup_(question_freep) struct question *q = question;
+	int r;
+
+	r = sd_bus_track_new(bus, &q->caller, on_caller_gone, q);
+	if (r < 0)
+		return r;
+	r = sd_bus_track_add_sender(q->caller, q->call);
+	if (r < 0)
+		return r;
+	r = sd_bus_call_async(bus, &q->slot, m, on_answer, q,
+			      q->interactive ? TIMEOUT_INTERACTIVE_USEC : TIMEOUT_USEC);
+	if (r < 0)
+		return r;
+
+	sd_bus_slot_set_destroy_callback(q->slot, question_free);
+	q->next = polkit.open;
+	polkit.open = steal_ptr(q);
+	return 1;
+}
+
 int polkit_authorize(sd_bus_message *call, const char *action, const char *const *details,
 		     polkit_authorized_t authorized, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	_cleanup_(question_freep) struct question *q = NULL;
 	sd_bus *bus = sd_bus_message_get_bus(call);
-	sd_bus_slot *slot;
 	int r;
+
+	r = check_limits(call, error);
+	if (r < 0)
+		return r;
 
 	q = calloc(1, sizeof(*q));
 	if (!q)
@@ -157,23 +241,35 @@ int polkit_authorize(sd_bus_message *call, const char *action, const char *const
 	if (!q->action)
 		return -ENOMEM;
 
-	r = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.PolicyKit1",
-					   "/org/freedesktop/PolicyKit1/Authority",
+	r = sd_bus_message_new_method_call(bus, &m, POLKIT_NAME, "/org/freedesktop/PolicyKit1/Authority",
 					   "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
 	if (r < 0)
 		return r;
 	r = append_question(m, q, details);
 	if (r < 0)
 		return r;
-	r = sd_bus_call_async(bus, &slot, m, on_answer, q,
-			      q->interactive ? TIMEOUT_INTERACTIVE_USEC : TIMEOUT_USEC);
-	if (r < 0)
-		return r;
+	return ask(bus, m, steal_ptr(q));
+}
 
-	/* The bus keeps the slot until the answer, and the slot the question. */
-	sd_bus_slot_set_destroy_callback(slot, question_free);
-	steal_ptr(q);
-	sd_bus_slot_set_floating(slot, 1);
-	sd_bus_slot_unref(slot);
-	return 1;
+static int on_ping(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	/* One that is slow, or does not like the question, is there. */
+	set_state(sd_bus_message_is_method_error(reply, NULL) &&
+		  polkit_is_absent(sd_bus_message_get_error(reply)));
+	return 0;
+}
+
+int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata)
+{
+	polkit.on_state = on_state;
+	polkit.userdata = userdata;
+	return sd_bus_call_method_async(bus, NULL, POLKIT_NAME, "/", "org.freedesktop.DBus.Peer",
+					"Ping", on_ping, NULL, "");
+}
+
+void polkit_stop(void)
+{
+	while (polkit.open)
+		sd_bus_slot_unref(polkit.open->slot);
+	polkit.on_state = NULL;
 }

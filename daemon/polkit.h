@@ -6,6 +6,8 @@
 #ifndef NVMX_DAEMON_POLKIT_H
 #define NVMX_DAEMON_POLKIT_H
 
+#include <stdbool.h>
+
 #include <systemd/sd-bus.h>
 
 /*
@@ -14,6 +16,19 @@
  * handler: an error to reply with, or having replied.
  */
 typedef int (*polkit_authorized_t)(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* Questions that wait for an answer: of one caller (a connection), and of all. */
+#define POLKIT_QUESTIONS_PER_CALLER	8
+#define POLKIT_QUESTIONS_MAX		256
+
+/*
+ * on_state hears whether polkit is missing, as often as something shows it: at first, which
+ * is asked, and with each answer.  Once a process.
+ */
+typedef void (*polkit_state_t)(bool missing, void *userdata);
+int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata);
+/* Before the bus goes: no question is answered any more. */
+void polkit_stop(void);
 
 /*
  * To be returned by a method handler.  userdata must live as long as the bus.

@@ -30,7 +30,7 @@ static int get_pid(sd_bus *bus, const char *path, const char *interface, const c
 	return sd_bus_message_append(reply, "u", (uint32_t)vm->pid);
 }
 
-static const char *text_of(const struct vm *vm, const char *property)
+const char *vm_bus_text(const struct vm *vm, const char *property)
 {
 	const struct vm_policy *p = &vm->policy;
 	const char *text = "";
@@ -60,7 +60,7 @@ static const char *text_of(const struct vm *vm, const char *property)
 static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-	return sd_bus_message_append(reply, "s", text_of(userdata, property));
+	return sd_bus_message_append(reply, "s", vm_bus_text(userdata, property));
 }
 
 static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -144,7 +144,7 @@ int vm_bus_append_properties(sd_bus_message *reply, const struct vm *vm)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		r = sd_bus_message_append(reply, "{sv}", texts[i], "s", text_of(vm, texts[i]));
+		r = sd_bus_message_append(reply, "{sv}", texts[i], "s", vm_bus_text(vm, texts[i]));
 		if (r < 0)
 			return r;
 	}
@@ -434,6 +434,15 @@ static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_er
 	return sd_bus_send(NULL, reply, NULL);
 }
 
+static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	_cleanup_free_ char *json = NULL;
+	int r;
+
+	r = describe_vm(userdata, &json);
+	return r < 0 ? r : sd_bus_reply_method_return(call, "s", json);
+}
+
 /* ---- the object ---- */
 
 static const sd_bus_vtable vm_vtable[] = {
@@ -449,6 +458,8 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("GetStatistics", SD_BUS_ARGS("i", vcpu),
 				SD_BUS_RESULT("a{st}", totals, "a(sutt)", fields),
 				method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+				method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Id", "t", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("PID", "u", get_pid, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("StartTime", "t", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),

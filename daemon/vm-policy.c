@@ -120,6 +120,8 @@ int vm_policy_refresh(struct vm *vm)
 			changed[n++] = "VMWriteAnyField";
 		changed[n] = NULL;
 		vm_bus_changed(vm, changed);
+		if (n > 0)
+			manager_bus_policy_changed(vm->manager, vm);
 	}
 
 	vm_policy_clear(&old);
@@ -192,8 +194,8 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 	if (r < 0)
 		return explain_refusal(vm, r, bad_encoding, ret_error);
 
-	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s) has policy %s now (%s).",
-	       vm->id, vm->name, base, policy_source_to_string(source));
+	log_vm_event(vm, LOG_INFO, MESSAGE_POLICY_SET, "VM %" PRIu64 " (%s) has policy %s now (%s).",
+		     vm->id, vm->name, base, policy_source_to_string(source));
 	return vm_policy_refresh(vm);
 }
 
@@ -310,8 +312,8 @@ void vm_policy_settle(struct vm *vm, bool supersede_runtime)
 	if (!sentence)
 		sentence = strdup(strerror(-r));
 	if (!vm->error || !sentence || !streq(vm->error, sentence))
-		log_vm(vm, LOG_ERR, "VM %" PRIu64 " (%s) keeps policy %s: %s", vm->id, vm->name,
-		       vm->policy.base, sentence ? sentence : "out of memory.");
+		log_vm_event(vm, LOG_ERR, MESSAGE_POLICY_KEPT, "VM %" PRIu64 " (%s) keeps policy %s: %s", vm->id, vm->name,
+			     vm->policy.base, sentence ? sentence : "out of memory.");
 	set_error(vm, steal_ptr(sentence));
 }
 

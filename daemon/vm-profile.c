@@ -74,8 +74,8 @@ int vm_profile_start(struct vm *vm, sd_bus_message *call, uint32_t duration_ms, 
 	vm_profile_close(vm);
 	vm->profile_fd = steal_fd(&fd);
 	vm->profile_owner = steal_ptr(owner);
-	log_vm(vm, LOG_INFO, "VM %" PRIu64 " (%s) is profiled for up to %" PRIu32 " ms.", vm->id,
-	       vm->name, duration_ms);
+	log_vm_event(vm, LOG_INFO, MESSAGE_PROFILE_STARTED, "VM %" PRIu64 " (%s) is profiled for up to %" PRIu32 " ms.", vm->id,
+		     vm->name, duration_ms);
 	return 0;
 }
 

@@ -122,6 +122,9 @@ void vm_set_vmxon(struct vm *vm)
 	vm->vmxon = true;
 	statistics_check(vm);
 	vm_bus_changed(vm, (const char *const[]) { "VMXOn", NULL });
+	manager_bus_vmx_started(vm->manager, vm);
+	log_vm_event(vm, LOG_INFO, MESSAGE_VMX_STARTED, "VM %" PRIu64 " (%s) uses VMX: its guest has executed VMXON.",
+		     vm->id, vm->name);
 }
 
 /*
@@ -166,8 +169,8 @@ static void set_metadata_error(struct vm *vm, char *sentence)
 	if (same)
 		return;
 
-	log_vm(vm, LOG_ERR, "The metadata of domain %s: %s The policy in force stays.", vm->name,
-	       sentence ? sentence : "out of memory.");
+	log_vm_event(vm, LOG_ERR, MESSAGE_METADATA_REFUSED, "The metadata of domain %s: %s The policy in force stays.", vm->name,
+		     sentence ? sentence : "out of memory.");
 	free(vm->error);
 	vm->error = sentence ? strdup(sentence) : NULL;
 	vm_bus_changed(vm, (const char *const[]) { "PolicyError", NULL });

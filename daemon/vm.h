@@ -111,6 +111,8 @@ void vm_profile_close(struct vm *vm);
 /* vm-dbus.c */
 int vm_bus_add(struct manager *m);
 void vm_bus_changed(struct vm *vm, const char *const *properties);
+/* A property that is a string; "" if there is none. */
+const char *vm_bus_text(const struct vm *vm, const char *property);
 const char *vm_shadowing(const struct vm *vm);
 /* a{st} totals, a(sutt) fields, as of GetStatistics. */
 int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,

@@ -4,6 +4,7 @@
 # looks for it.
 
 INSTALL += install-units
+CHECK	+= check-units
 
 UNIT_FILES := \
 	units/nvmxd.service:/lib/systemd/system/nvmxd.service \
@@ -16,9 +17,19 @@ UNIT_FILES := \
 	units/org.nvmx1.conf:/usr/share/dbus-1/system.d/org.nvmx1.conf \
 	units/org.nvmx1.service:/usr/share/dbus-1/system-services/org.nvmx1.service \
 	units/org.nvmx1.policy:/usr/share/polkit-1/actions/org.nvmx1.policy \
+	units/nvmx.catalog:/usr/lib/systemd/catalog/nvmx.catalog \
 	units/libvirt.rules:/usr/share/polkit-1/rules.d/60-nvmx-libvirt.rules
+
+# Type=notify-reload came with systemd 253: then SIGHUP is systemd's to send and wait for.
+ifeq ($(shell test "$$($(PKG_CONFIG) --modversion libsystemd 2>/dev/null || echo 0)" -ge 253 2>/dev/null && echo yes),yes)
+UNIT_FILES += units/notify-reload.conf:/lib/systemd/system/nvmxd.service.d/notify-reload.conf
+endif
 
 .PHONY: install-units
 install-units:
 	$(foreach f,$(UNIT_FILES),$(INSTALL_BIN) -D -m 644 \
 		$(firstword $(subst :, ,$f)) $(DESTDIR)$(lastword $(subst :, ,$f)) &&) true
+
+.PHONY: check-units
+check-units:
+	@units/check

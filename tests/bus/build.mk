@@ -5,6 +5,7 @@
 
 LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
+BUS_LISTEN	:= $(B)/tests/bus/listen
 CHECK		+= check-bus check-bus-asan
 
 $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
@@ -14,8 +15,11 @@ $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
 $(BUS_CALL): $(B)/tests/bus/call.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
+$(BUS_LISTEN): $(B)/tests/bus/listen.o
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^
+
 .PHONY: check-bus check-bus-asan
-check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
+check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
 	@tests/bus/run $(B)
 
 # A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.

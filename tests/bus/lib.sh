@@ -104,6 +104,7 @@ start_bus() {
 	</busconfig>
 	END
 	dbus-daemon --config-file="$T/bus.conf" --nofork --nopidfile 2>"$T/bus.log" &
+	bus_pid=$!
 	soon test -S "$T/run/bus" || { echo "Bail out! dbus-daemon: $(<"$T/bus.log")"; exit 1; }
 }
 

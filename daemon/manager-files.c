@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What files tell the manager: the configuration and the policies, at the start and again
+ * at a reload.  Owns m->config, m->policies and what is kept
+ * of their errors.
+ */
+#include "daemon/log.h"
+#include "daemon/manager.h"
+#include "daemon/vm.h"
+
+struct reading {
+	struct manager *m;
+	char *first;		/* sentence; the others are in the log only */
+};
+
+/*
+ * The policies are read anew when the kernel comes and goes: what was said since the last
+ * reload is not said again.  m->files_said has each sentence between two line ends.
+ */
+static bool said_before(struct manager *m, const char *sentence)
+{
+	_cleanup_free_ char *line = NULL, *all = NULL;
+
+	if (asprintf(&line, "\n%s\n", sentence) < 0) {
+		line = NULL;
+		return false;
+	}
+	if (m->files_said && strstr(m->files_said, line))
+		return true;
+	if (asprintf(&all, "%s%s", m->files_said ?: "", line) < 0) {
+		all = NULL;
+		return false;
+	}
+
+	free(m->files_said);
+	m->files_said = steal_ptr(all);
+	return false;
+}
+
+static void on_file_error(const char *sentence, void *userdata)
+{
+	struct reading *reading = userdata;
+
+	if (!said_before(reading->m, sentence))
+		log_event(LOG_ERR, MESSAGE_FILE_REFUSED, "%s", sentence);
+	if (!reading->first)
+		reading->first = strdup(sentence);
+}
+
+/* A default that is not there is heard of before the first VM. */
+static void check_default_policy(struct reading *reading)
+{
+	_cleanup_free_ char *sentence = NULL, *placed = NULL;
+	const struct manager *m = reading->m;
+	const struct policy *p;
+
+	if (policy_set_find(m->policies, m->config.default_policy, &p, &sentence) >= 0)
+		return;
+	error_set(&placed, 0, "%s%s", m->config.default_policy_place, sentence ?: "Out of memory.");
+	on_file_error(placed ?: "Out of memory.", reading);
+}
+
+/* Keeps the first sentence as the error of these files, and tells it. */
+static int end(struct reading *reading, char **error, char **ret_error)
+{
+	free(*error);
+	*error = steal_ptr(reading->first);
+	if (!*error)
+		return 0;
+	if (ret_error)
+		*ret_error = strdup(*error);
+	return -EBADMSG;
+}
+
+int manager_load_policies(struct manager *m, char **ret_error)
+{
+	struct reading reading = { .m = m };
+	struct policy_set *policies;
+	int r;
+
+	r = policy_set_load(m->options.policy_dirs, m->fields ? &m->table : NULL,
+			    on_file_error, &reading, &policies);
+	if (r < 0) {
+		free(reading.first);
+		return r;
+	}
+
+	policy_set_free(m->policies);
+	m->policies = policies;
+	check_default_policy(&reading);
+	return end(&reading, &m->policy_error, ret_error);
+}
+
+int manager_load_config(struct manager *m)
+{
+	struct reading reading = { .m = m };
+	int r;
+
+	r = config_load(m->options.config_dirs, on_file_error, &reading, &m->config);
+	if (r < 0) {
+		free(reading.first);
+		return r;
+	}
+	return end(&reading, &m->config_error, NULL);
+}
+
+static void take_config(struct manager *m, struct config *c)
+{
+	if (!streq(c->libvirt_uri, m->config.libvirt_uri) ||
+	    c->libvirt_read_only != m->config.libvirt_read_only)
+		log_notice("The settings of libvirt have changed; they are used after systemctl restart nvmxd.");
+	config_clear(&m->config);
+	m->config = *c;
+	manager_bus_changed(m, "DefaultPolicy");
+}
+
+static int reload_config(struct manager *m, char **ret_error)
+{
+	struct reading reading = { .m = m };
+	struct config c;
+	int r;
+
+	r = config_load(m->options.config_dirs, on_file_error, &reading, &c);
+	if (r < 0) {
+		free(reading.first);
+		return r;
+	}
+	if (r == 0) {
+		take_config(m, &c);
+	} else {
+		config_clear(&c);
+		log_notice("The configuration stays as it was.");
+	}
+	return end(&reading, &m->config_error, ret_error);
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	int r, k;
+
+	free(steal_ptr(m->files_said));
+	k = reload_config(m, ret_error);
+	if (k < 0 && k != -EBADMSG)
+		return k;
+	r = manager_load_policies(m, k < 0 ? NULL : ret_error);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+
+	log_event(LOG_INFO, MESSAGE_RELOADED, "The configuration and policy files have been read again.");
+	manager_missing_changed(m);
+	for (size_t i = 0; i < m->n_vms; i++) {
+		vm_policy_settle(m->vms[i], false);
+		/* The base may be another by now though what is in force is not. */
+		vm_bus_changed(m->vms[i], (const char *const[]) { "Overrides", NULL });
+	}
+	statistics_configure(m);
+
+	return k < 0 ? k : r;
+}
