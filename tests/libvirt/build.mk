@@ -3,13 +3,18 @@
 # nvmxd with a real libvirtd and QEMU without KVM, in a namespace of their own.
 # Needs root.
 
-CHECK		+= check-libvirt check-libvirt-asan
+LIBVIRT_TESTS	:= statistics migrate
+LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
 
-.PHONY: check-libvirt check-libvirt-asan
-check-libvirt: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
+CHECK		+= check-libvirt $(LIBVIRT_TESTS:%=check-libvirt-%) check-libvirt-asan
+
+.PHONY: check-libvirt check-libvirt-asan $(LIBVIRT_TESTS:%=check-libvirt-%)
+check-libvirt: $(LIBVIRT_NEEDS)
 	@tests/libvirt/run $(B)
-	@tests/libvirt/statistics $(B)
 
-# nvmxd ends by SIGTERM, with libvirt's thread joined: a leak is a failure.
+$(LIBVIRT_TESTS:%=check-libvirt-%): check-libvirt-%: $(LIBVIRT_NEEDS)
+	@tests/libvirt/$* $(B)
+
+# nvmxd ends by SIGTERM, with libvirt's threads joined: a leak is a failure.
 check-libvirt-asan:
-	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-libvirt
+	@$(MAKE) --no-print-directory -k SANITIZE=address,undefined check-libvirt check-libvirt-statistics

@@ -34,8 +34,9 @@ make_libvirt_scene() {
 	remember_owner = 0
 	END
 
-	mkdir "$T/ids" "$T/emulator" "$T/policy.d"
-	EMULATOR=$T/emulator/qemu-system-x86_64
+	# Of the same name on every host, as a domain that migrates wants it.
+	EMULATOR=/run/nvmx-test/qemu-system-x86_64
+	mkdir "$T/ids" "$T/policy.d" "${EMULATOR%/*}"
 	cat >"$EMULATOR" <<-END
 	#!/bin/bash
 	# libvirt also runs it to ask what QEMU can do; that is no domain.
