@@ -45,7 +45,8 @@ HELP		:=
 .DEFAULT_GOAL := all
 
 include $(wildcard policy/build.mk daemon/build.mk client/build.mk units/build.mk man/build.mk \
-	kmod/build.mk tests/unit/build.mk tests/fuzz/build.mk tests/bus/build.mk tests/libvirt/build.mk tests/metrics/build.mk \
+	tests/machine/debug/build.mk kmod/build.mk tests/unit/build.mk \
+	tests/fuzz/build.mk tests/bus/build.mk tests/libvirt/build.mk tests/metrics/build.mk \
 	tests/machine/guest/build.mk tests/machine/build.mk tests/bench/build.mk tests/mutants/build.mk tests/kmod/build.mk tests/install/build.mk)
 
 .PHONY: all install clean help
@@ -75,5 +76,6 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
 
-# Not in the machine's root, where services have such names.
--include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms \) -prune -o -type f -name '*.d' -print 2>/dev/null)
+# Not in the machine's root, where services have such names, nor in a kernel's source.
+-include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms -o \
+	-path $(B)/machine/kernel \) -prune -o -type f -name '*.d' -print 2>/dev/null)

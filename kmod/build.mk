@@ -12,7 +12,7 @@
 DEBIAN_KERNELS	:= 6.1 6.12
 FLAVOUR_6.1	:= amd64
 FLAVOUR_6.12	:= 6.12-cloud-amd64
-KERNELS		:= $(DEBIAN_KERNELS)
+KERNELS		:= $(DEBIAN_KERNELS) $(DEBUG_KERNEL)
 
 release_of	= $(shell dpkg-query -W -f '$${Depends}' linux-headers-$(1) 2>/dev/null | \
 		    sed -n 's/.*linux-headers-\([^ ,]*\).*/\1/p')

@@ -125,7 +125,7 @@ demo:
 # ---- make check ----------------------------------------------------------------
 
 check-machine: machine-check
-	@$(TM)/check $(CHECK_KERNELS:%=--kernel %) $(SCENARIOS)
+	@$(TM)/check $(CHECK_KERNELS:%=--kernel %) $(filter-out %/nomem.sh,$(SCENARIOS))
 
 # What it needs: all that the scenarios ask for, for each kernel.
 machine-check:

@@ -9,7 +9,7 @@ GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
 		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under \
 		   nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-diff \
-		   nvmx-fuzz
+		   nvmx-fuzz nvmx-nomem
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem quiet tap l1-image)
 
@@ -48,6 +48,7 @@ $(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
 
 $(GUEST_B)/nvmx-fields: $(GUEST_B)/fields-txt.o
 $(GUEST_B)/nvmx-fuzz: $(GUEST_B)/fuzz-ops.o $(GUEST_B)/fuzz-call.o
+$(GUEST_B)/nvmx-nomem: $(GUEST_B)/nomem.o
 
 $(GUEST_B)/nvmx-under: $(GUEST_B)/shipped.o $(POLICY_LIB)
 $(GUEST_B)/nvmx-under: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs json-c)

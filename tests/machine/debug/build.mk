@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The debug kernel: one more kernel to build modules for and to boot, which is made here,
+# of the distribution's source and the configuration beside this file.  Read before
+# kmod/build.mk, which lists the kernels there are.
+
+DEBUG_KERNEL	:= debug-6.1
+DEBUG_DIR	:= $(BUILD)/machine/kernel/$(DEBUG_KERNEL)
+
+# Known once it is built.
+KREL_$(DEBUG_KERNEL) = $(shell cat $(DEBUG_DIR)/release 2>/dev/null)
+HEADERS_$(DEBUG_KERNEL) := $(abspath $(DEBUG_DIR)/tree)
+
+.PHONY: machine-debug FORCE
+
+$(DEBUG_DIR)/release: FORCE
+	@mkdir -p $(dir $(DEBUG_DIR))
+	@PATH=$$PATH:/sbin:/usr/sbin tests/machine/debug/make-kernel $(DEBUG_KERNEL:debug-%=%) $(DEBUG_DIR)
+
+$(BUILD)/kmod/$(DEBUG_KERNEL)/tree/.prepared: $(DEBUG_DIR)/release
+
+machine-debug: $(DEBUG_DIR)/release
+	@$(MAKE) --no-print-directory machine-selftests KERNEL=$(DEBUG_KERNEL)
+
+HELP		+= 'machine-debug	a kernel with KASAN, lockdep, kmemleak, UBSAN; run NAME --kernel $(DEBUG_KERNEL)'
