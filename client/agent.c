@@ -16,6 +16,7 @@ void agent_open(const struct args *args)
 {
 	struct pollfd ready;
 	char number[16];
+	sigset_t none;
 	int fds[2];
 
 	/* root is not asked, and elsewhere the agent would be on the wrong machine. */
@@ -25,6 +26,9 @@ void agent_open(const struct args *args)
 
 	agent_pid = fork();
 	if (agent_pid == 0) {
+		/* Whoever waits for it may hold signals back. */
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		fcntl(fds[1], F_SETFD, 0);
 		snprintf(number, sizeof(number), "%d", fds[1]);
 		execlp("pkttyagent", "pkttyagent", "--notify-fd", number, "--fallback",

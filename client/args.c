@@ -21,6 +21,8 @@ enum {
 	OPTION_BATCH,
 	OPTION_INTERVAL,
 	OPTION_COUNT,
+	OPTION_LIVE,
+	OPTION_CONFIG,
 };
 
 static const struct option options[] = {
@@ -41,6 +43,8 @@ static const struct option options[] = {
 	{ "batch",	no_argument,		NULL, OPTION_BATCH },
 	{ "interval",	required_argument,	NULL, OPTION_INTERVAL },
 	{ "count",	required_argument,	NULL, OPTION_COUNT },
+	{ "live",	no_argument,		NULL, OPTION_LIVE },
+	{ "config",	no_argument,		NULL, OPTION_CONFIG },
 	{}
 };
 
@@ -175,6 +179,12 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 		a->options |= ARGS_BATCH;
 		a->batch = true;
 		return 0;
+	case OPTION_LIVE:
+		a->options |= ARGS_LIVE;
+		return 0;
+	case OPTION_CONFIG:
+		a->options |= ARGS_CONFIG;
+		return 0;
 	case OPTION_INTERVAL:
 		a->options |= ARGS_INTERVAL;
 		return args_parse_seconds("--interval", optarg, &a->interval_usec, ret_error);
@@ -201,6 +211,10 @@ static const struct { unsigned int bit; const char *name; } verb_options[] = {
 	{ ARGS_BATCH,		"--batch" },
 	{ ARGS_INTERVAL,	"--interval" },
 	{ ARGS_COUNT,		"--count" },
+	{ ARGS_FORMAT,		"--format" },
+	{ ARGS_OUTPUT,		"--output" },
+	{ ARGS_LIVE,		"--live" },
+	{ ARGS_CONFIG,		"--config" },
 };
 
 static int check_options(const struct args *a, char **ret_error)

@@ -129,25 +129,31 @@ static int connect_bus(struct client *c, sd_bus_error *error, char **ret_support
 					  "KernelSupport", error, ret_support);
 }
 
-static bool reach(struct client *c, char **ret_support)
+static char *get_support(struct client *c)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	char *support;
 
-	return connect_bus(c, &error, ret_support) >= 0;
-}
-
-bool client_connect_quietly(struct client *c)
-{
-	_cleanup_free_ char *support = NULL;
-
-	return reach(c, &support) && streq(support, "available");
+	return c->bus && sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+						    "KernelSupport", &error, &support) >= 0 ? support : NULL;
 }
 
 bool client_reach(struct client *c)
 {
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *support = NULL;
 
-	return reach(c, &support);
+	if (!c->bus)
+		return connect_bus(c, &error, &support) >= 0;
+	support = get_support(c);
+	return support;
+}
+
+bool client_can_shadow(struct client *c)
+{
+	_cleanup_free_ char *support = get_support(c);
+
+	return support && streq(support, "available");
 }
 
 bool client_has_object(struct client *c, const char *path)
@@ -295,36 +301,49 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 	return STATUS_NO_VM;
 }
 
-int client_find_vm(struct client *c, const char *name, char **ret_path)
+/* By what is whole, not a beginning; negative errno and error: there is none, or nvmxd cannot say. */
+static int find_exactly(struct client *c, const char *name, sd_bus_error *error, char **ret_path)
 {
-	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL, pid_error = SD_BUS_ERROR_NULL;
+	_cleanup_bus_error_ sd_bus_error pid_error = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	const char *path;
 	uint32_t pid;
 	int r;
 
 	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetVM",
-			       &error, &reply, "s", name);
-	if (r < 0 && client_error_status(&error) == STATUS_NO_VM && parse_pid(name, &pid) &&
+			       error, &reply, "s", name);
+	/* The first error is the one about what was asked for. */
+	if (r < 0 && client_error_status(error) == STATUS_NO_VM && parse_pid(name, &pid) &&
 	    sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
 			       "GetVMByPID", &pid_error, &reply, "u", pid) >= 0)
 		r = 0;
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0)
+		return r;
+	*ret_path = strdup(path);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+bool client_find_vm_quietly(struct client *c, const char *name, char **ret_path)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	return c->bus && find_exactly(c, name, &error, ret_path) >= 0;
+}
+
+int client_find_vm(struct client *c, const char *name, char **ret_path)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = find_exactly(c, name, &error, ret_path);
 	/* An exact name that two have is nothing to look for beginnings of. */
 	if (r < 0 && client_error_status(&error) == STATUS_NO_VM && !strstr(error.message, " may be VM ")) {
 		int status = find_by_prefix(c, name, ret_path);
 
 		if (status != STATUS_DONE || *ret_path)
 			return status;
-	}
-	/* The first error is the one about what was asked for. */
-	if (r < 0)
-		return client_fail(&error, r);
-
-	r = sd_bus_message_read(reply, "o", &path);
-	if (r >= 0) {
-		*ret_path = strdup(path);
-		if (!*ret_path)
-			r = -ENOMEM;
 	}
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }

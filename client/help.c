@@ -18,6 +18,8 @@ static const struct {
 	{ ARGS_BATCH,		"    --batch",			"Print, for logs, instead of a screen" },
 	{ ARGS_INTERVAL,	"    --interval=TIME",		"Look so often" },
 	{ ARGS_COUNT,		"    --count=N",		"Print so many times, then end" },
+	{ ARGS_LIVE,		"    --live",			"Of the running VM (the default)" },
+	{ ARGS_CONFIG,		"    --config",			"In the domain's configuration, for its next start" },
 	{ ARGS_VCPU,		"    --vcpu=N",		"Counters of this vCPU only" },
 	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
 	{ 0,			"    --version",		"Show the version" },

@@ -21,12 +21,15 @@ static const struct verb verbs[] = {
 	{ "show",   "DOMAIN", "Show a VM, its policy, and where that comes from", 1, 1, verb_show, 0,
 	  "" },
 	{ "set",    "DOMAIN [policy=NAME] [FIELD=CLASS...]", "Set a VM's policy, or change it",
-	  2, -1, verb_set, 0,
-	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of what is in force.  All of it is done, or\n"
-	  "nothing.  It holds until the VM ends, until \"nvmxctl reset\", or until the domain's\n"
-	  "metadata change.\n" ABOUT_CLASSES },
-	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset, 0,
-	  "\nThe policy is again that of the metadata, of a match, or the default.\n" },
+	  2, -1, verb_set, ARGS_LIVE | ARGS_CONFIG,
+	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of what\n"
+	  "is there.  All of it is done, or nothing.  It holds until the VM ends, until\n"
+	  "\"nvmxctl reset\", or until the domain's metadata change; with --config from each\n"
+	  "start on.\n" ABOUT_CLASSES },
+	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset,
+	  ARGS_LIVE | ARGS_CONFIG,
+	  "\nThe policy is again that of the metadata, of a match, or the default.  With\n"
+	  "--config the policy is taken out of the domain's metadata, for its next start.\n" },
 	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields, 0,
 	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next entry\n"
 	  "the slow path), lazy (fetched at each exit if shadowed), absent (not in this\n"

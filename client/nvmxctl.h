@@ -53,6 +53,8 @@ enum {
 	ARGS_BATCH	= 1 << 6,
 	ARGS_INTERVAL	= 1 << 7,
 	ARGS_COUNT	= 1 << 8,
+	ARGS_LIVE	= 1 << 9,
+	ARGS_CONFIG	= 1 << 10,
 };
 
 #define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
@@ -117,10 +119,10 @@ enum need {
 int client_connect(struct client *c, enum need need);
 /* What nvmxd has to do without, on stderr; the kernel's part only if client_connect() has not. */
 void client_note_missing(struct client *c);
-/* Says nothing; true if nvmxd answers and its kernel can shadow. */
-bool client_connect_quietly(struct client *c);
-/* Says nothing; true if nvmxd answers. */
+/* Says nothing; true if nvmxd answers.  Connects, unless that has been done. */
 bool client_reach(struct client *c);
+/* And if its kernel can shadow; both are connected before. */
+bool client_can_shadow(struct client *c);
 /* Is that VM there?  Says nothing. */
 bool client_has_object(struct client *c, const char *path);
 
@@ -147,6 +149,8 @@ int client_call_change(struct client *c, int r, sd_bus_message *m);
 
 /* By name, uuid, id or pid, or what only one name or uuid begins with. */
 int client_find_vm(struct client *c, const char *name, char **ret_path);
+/* In full, or by id or pid, and nothing said; false, too, if nvmxd cannot be asked. */
+bool client_find_vm_quietly(struct client *c, const char *name, char **ret_path);
 
 /* One complete value of the message as JSON; negative errno. */
 int client_read_json(sd_bus_message *m, struct json_object **ret);
@@ -169,6 +173,9 @@ struct json_object *vm_from_properties(struct json_object *properties);
 int vm_list_fields(struct client *c, struct json_object **ret);
 /* That array as the kernel's table again, as much of it as checks need; -ENOMEM. */
 int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n);
+
+/* ListFields as that table, for checks; n is 0 if there is no nvmxd, or no kernel that shadows, to ask. */
+int vm_ask_field_table(struct client *c, struct nvmx_field **ret, size_t *ret_n);
 
 /* ---- json.c: what is missing is empty, or zero; o may be NULL ---- */
 

@@ -88,30 +88,14 @@ static int policy_show(struct client *c)
 	return STATUS_DONE;
 }
 
-/* The kernel's fields, if there is an nvmxd to ask; else *ret_n is 0. */
-static int ask_for_fields(struct client *c, struct nvmx_field **ret, size_t *ret_n)
-{
-	_cleanup_json_ struct json_object *list = NULL;
-	int r;
-
-	*ret_n = 0;
-	if (!client_connect_quietly(c))
-		return STATUS_DONE;
-	r = vm_list_fields(c, &list);
-	if (r == STATUS_DONE && vm_field_table(list, ret, ret_n) < 0) {
-		fprintf(stderr, "nvmxctl: Out of memory.\n");
-		r = STATUS_FAILED;
-	}
-	return r;
-}
-
 static int check_files(struct client *c)
 {
 	_cleanup_free_ struct nvmx_field *fields = NULL;
 	struct field_table table;
 	int status;
 
-	status = ask_for_fields(c, &fields, &table.n);
+	(void)client_reach(c);
+	status = vm_ask_field_table(c, &fields, &table.n);
 	if (status != STATUS_DONE)
 		return status;
 	table.fields = fields;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nvmxctl set DOMAIN [POLICY] [FIELD=CLASS...]: another policy for a running VM,
- * or changes on top of the one in force.
+ * nvmxctl set DOMAIN [POLICY] [FIELD=CLASS...] [--live] [--config]: another policy for
+ * a running VM or in a domain's configuration, or changes on top of the one there.
  */
-#include "client/nvmxctl.h"
+#include "client/change.h"
 
 static int append_changes(sd_bus_message *m, const struct policy_change *changes, size_t n)
 {
@@ -15,37 +15,113 @@ static int append_changes(sd_bus_message *m, const struct policy_change *changes
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int call(struct client *c, const char *path, const char *policy,
-		const struct policy_change *changes, size_t n)
+static int set_live(struct client *c, const char *path, const struct change *change)
 {
 	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
 	r = client_new_change(c, path, "SetPolicy", &m);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "s", policy);
+		r = sd_bus_message_append(m, "s", change->policy);
 	if (r >= 0)
-		r = append_changes(m, changes, n);
+		r = append_changes(m, change->changes, change->n);
 	return client_call_change(c, r, m);
+}
+
+static int fail(const char *sentence)
+{
+	fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
+	return STATUS_FAILED;
+}
+
+/* What the metadata go on top of: their policy as it is here, or else the kernel's own list. */
+static int get_base(struct client *c, const char *policy, const struct field_table *table,
+		    struct assignment **ret)
+{
+	_cleanup_json_ struct json_object *any = NULL, *fields = NULL;
+	_cleanup_assignment_ struct assignment *none = NULL;
+	_cleanup_free_ struct policy_change *changes = NULL;
+	_cleanup_message_ sd_bus_message *m = NULL;
+	_cleanup_free_ char *sentence = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!policy)
+		return assignment_new_kernel(table, ret) < 0 ? fail(NULL) : STATUS_DONE;
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", policy, &m);
+	if (r != STATUS_DONE)
+		return r;
+	if (client_read_json(m, &any) < 0 || client_read_json(m, &fields) < 0 ||
+	    assignment_new(table, &none) < 0)
+		return fail(NULL);
+	changes = calloc(json_object_object_length(fields) + 1, sizeof(*changes));
+	if (!changes)
+		return fail(NULL);
+	changes[n++] = (struct policy_change) { VMWRITE_ANY_FIELD, json_object_get_string(any) };
+	json_object_object_foreach(fields, name, class)
+		changes[n++] = (struct policy_change) { name, json_object_get_string(class) };
+	return assignment_apply(none, changes, n, ret, &sentence) < 0 ? fail(sentence) : STATUS_DONE;
+}
+
+/* Could a VM have it on this kernel?  Each change, as --live would say it, and then all of it. */
+static int check(struct client *c, const struct metadata *m, const struct change *change,
+		 const struct field_table *table)
+{
+	_cleanup_assignment_ struct assignment *base = NULL, *changed = NULL;
+	_cleanup_free_ char *sentence = NULL;
+	int r;
+
+	r = get_base(c, m->name, table, &base);
+	if (r != STATUS_DONE)
+		return r;
+	if (assignment_apply(base, change->changes, change->n, &changed, &sentence) < 0 ||
+	    metadata_apply(m, base, &sentence) < 0)
+		return fail(sentence);
+	return STATUS_DONE;
+}
+
+static int set_config(struct client *c, const char *before, const struct change *change, char **ret)
+{
+	_cleanup_metadata_ struct metadata *old = NULL, *new = NULL;
+	_cleanup_free_ struct nvmx_field *fields = NULL;
+	_cleanup_free_ char *sentence = NULL;
+	struct field_table table = {};
+	int r;
+
+	if (before && !*change->policy && metadata_parse(before, &old, &sentence) < 0) {
+		fprintf(stderr, "nvmxctl: The domain's configuration has a policy that cannot be changed: %s "
+			"Give policy=NAME to replace it.\n", sentence ?: "Out of memory.");
+		return STATUS_FAILED;
+	}
+	r = vm_ask_field_table(c, &fields, &table.n);
+	if (r != STATUS_DONE)
+		return r;
+	table.fields = fields;
+	if (metadata_change(old, change->policy, change->changes, change->n, &table, &new, &sentence) < 0)
+		return fail(sentence);
+	if (table.n > 0)
+		r = check(c, new, change, &table);
+	else if (!c->args->quiet)
+		fprintf(stderr, "nvmxctl: Note: Without nvmxd and its kernel it is not known whether there are "
+			"such fields, classes and policies.\n");
+	if (r == STATUS_DONE && metadata_format(new, ret) < 0)
+		r = fail(NULL);
+	return r;
 }
 
 int verb_set(struct client *c)
 {
 	_cleanup_free_ struct policy_change *changes = NULL;
-	_cleanup_free_ char *path = NULL, *sentence = NULL;
-	const char *policy;
-	size_t n;
+	_cleanup_free_ char *sentence = NULL;
+	struct change change = { .live = set_live, .config = set_config };
 	int r;
 
 	r = args_parse_changes(c->args->parameters + 1, c->args->n_parameters - 1,
-			       &policy, &changes, &n, &sentence);
+			       &change.policy, &changes, &change.n, &sentence);
 	if (r < 0) {
 		fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
 		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
 	}
-
-	r = client_connect(c, NEED_SHADOWING);
-	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
-	return r == STATUS_DONE ? call(c, path, policy, changes, n) : r;
+	change.changes = changes;
+	return change_make(c, &change);
 }

@@ -164,9 +164,16 @@ static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *wor
 	return bits;
 }
 
+static uint32_t class_or_intercept(const char *word)
+{
+	int class = class_from_string(word);
+
+	return class < 0 ? NVMX_CLASS_INTERCEPT : class;
+}
+
 int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n)
 {
-	size_t n = json_object_array_length(fields);
+	size_t n = fields ? json_object_array_length(fields) : 0;
 	struct nvmx_field *table;
 
 	table = calloc(n + 1, sizeof(*table));
@@ -183,10 +190,27 @@ int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *
 		table[i].encoding = json_object_get_int64(encoding);
 		table[i].kind = table[i].encoding >> 10 & 3;
 		table[i].allowed_classes = bits_of(allowed, class_from_string);
+		table[i].stock_class = class_or_intercept(json_get_text(field, "stock"));
 		table[i].flags = bits_of(flags, field_flag_from_string);
 		snprintf(table[i].name, sizeof(table[i].name), "%s", json_object_get_string(name) ?: "");
 	}
 	*ret = table;
 	*ret_n = n;
 	return 0;
+}
+
+int vm_ask_field_table(struct client *c, struct nvmx_field **ret, size_t *ret_n)
+{
+	_cleanup_json_ struct json_object *list = NULL;
+	int r;
+
+	*ret_n = 0;
+	if (!client_can_shadow(c))
+		return STATUS_DONE;
+	r = vm_list_fields(c, &list);
+	if (r == STATUS_DONE && vm_field_table(list, ret, ret_n) < 0) {
+		fprintf(stderr, "nvmxctl: Out of memory.\n");
+		r = STATUS_FAILED;
+	}
+	return r;
 }

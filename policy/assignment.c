@@ -5,8 +5,6 @@
  */
 #include "policy/internal.h"
 
-static const char *const ar_bytes[] = { "GUEST_CS_AR_BYTES", "GUEST_SS_AR_BYTES" };
-
 int assignment_new(const struct field_table *table, struct assignment **ret)
 {
 	struct assignment *a;
@@ -163,22 +161,26 @@ static int change_field(struct assignment *a, const char *name, unsigned int sha
 	return 0;
 }
 
-static int change_exit_information(struct assignment *a, unsigned int shadow_class,
-				   char **ret_error)
+static int change_group(struct assignment *a, const char *group, unsigned int shadow_class,
+			char **ret_error)
 {
 	size_t changed = 0;
 
 	for (size_t i = 0; i < a->table->n; i++) {
 		const struct nvmx_field *f = &a->table->fields[i];
+		int r;
 
-		if (f->kind != NVMX_KIND_READ_ONLY_DATA || !field_allows(f, shadow_class))
+		if (!field_is_in_group(f, group, shadow_class))
 			continue;
+		r = field_check_class(f, "", shadow_class, ret_error);
+		if (r < 0)
+			return r;
 		a->classes[i] = shadow_class;
 		changed++;
 	}
 	if (changed == 0)
-		return error_set(ret_error, -EOPNOTSUPP, "No exit-information field can be %s on "
-				 "this kernel and processor.", class_to_string(shadow_class));
+		return error_set(ret_error, -EOPNOTSUPP, "No field of %s can be %s on this kernel and "
+				 "processor.", group, class_to_string(shadow_class));
 	return 0;
 }
 
@@ -211,16 +213,8 @@ static int change_one(struct assignment *a, const struct policy_change *c, char 
 	if (r < 0)
 		return r;
 
-	if (streq(c->name, "exit-information"))
-		return change_exit_information(a, shadow_class, ret_error);
-	if (!streq(c->name, "ar-bytes"))
-		return change_field(a, c->name, shadow_class, ret_error);
-	for (size_t i = 0; i < ARRAY_SIZE(ar_bytes); i++) {
-		r = change_field(a, ar_bytes[i], shadow_class, ret_error);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return field_is_group(c->name) ? change_group(a, c->name, shadow_class, ret_error) :
+					 change_field(a, c->name, shadow_class, ret_error);
 }
 
 int assignment_apply(const struct assignment *base,

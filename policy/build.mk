@@ -8,7 +8,7 @@ LIBS_policy	:= $(shell $(PKG_CONFIG) --libs json-c libxml-2.0)
 
 POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
 POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o nearest.o field.o assignment.o json-place.o \
-			json-file.o conf-files.o policy.o policy-set.o metadata.o)
+			json-file.o conf-files.o policy.o policy-set.o metadata.o metadata-change.o)
 
 ALL		+= $(POLICY_LIB)
 INSTALL		+= install-policy

@@ -6,6 +6,7 @@
 #include "policy/internal.h"
 
 static const char *const group_names[] = { "ar-bytes", "exit-information" };
+static const char *const ar_bytes[] = { "GUEST_CS_AR_BYTES", "GUEST_SS_AR_BYTES" };
 
 int field_find(const struct field_table *table, const char *name)
 {
@@ -51,6 +52,16 @@ bool field_is_group(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(group_names); i++)
 		if (streq(group_names[i], name))
+			return true;
+	return false;
+}
+
+bool field_is_in_group(const struct nvmx_field *field, const char *group, unsigned int shadow_class)
+{
+	if (streq(group, "exit-information"))
+		return field->kind == NVMX_KIND_READ_ONLY_DATA && field_allows(field, shadow_class);
+	for (size_t i = 0; i < ARRAY_SIZE(ar_bytes); i++)
+		if (streq(group, "ar-bytes") && streq(field->name, ar_bytes[i]))
 			return true;
 	return false;
 }

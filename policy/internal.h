@@ -24,6 +24,9 @@ int field_lookup(const struct field_table *table, const char *place, const char 
 int field_check_class(const struct nvmx_field *field, const char *place,
 		      unsigned int shadow_class, char **ret_error);
 
+/* A change of the group to that class is one of the field: exit-information is what allows it. */
+bool field_is_in_group(const struct nvmx_field *field, const char *group, unsigned int shadow_class);
+
 /* A read-write exit-information field does not go with hide. */
 int field_check_hide(const struct nvmx_field *field, const char *place,
 		     unsigned int shadow_class, char **ret_error);

@@ -324,6 +324,19 @@ static int apply_field(const struct policy_field *f, struct assignment *a, char 
 	return 0;
 }
 
+int metadata_apply(const struct metadata *m, struct assignment *a, char **ret_error)
+{
+	for (size_t i = 0; i < m->n_fields; i++) {
+		int r = apply_field(&m->fields[i], a, ret_error);
+
+		if (r < 0)
+			return r;
+	}
+	if (m->vmwrite_any_field >= 0)
+		a->vmwrite_any_field = m->vmwrite_any_field;
+	return assignment_check_hide(a, "Metadata: ", ret_error);
+}
+
 int metadata_resolve(const struct metadata *m, const struct policy_set *set,
 		     const struct field_table *table, const char *fallback,
 		     struct assignment **ret, char **ret_error)
@@ -340,14 +353,7 @@ int metadata_resolve(const struct metadata *m, const struct policy_set *set,
 		return error_set(ret_error, r, "%s", sentence ?: "Out of memory.");
 	}
 
-	for (size_t i = 0; i < m->n_fields; i++) {
-		r = apply_field(&m->fields[i], a, ret_error);
-		if (r < 0)
-			return r;
-	}
-	if (m->vmwrite_any_field >= 0)
-		a->vmwrite_any_field = m->vmwrite_any_field;
-	r = assignment_check_hide(a, "Metadata: ", ret_error);
+	r = metadata_apply(m, a, ret_error);
 	if (r < 0)
 		return r;
 

@@ -276,6 +276,21 @@ int metadata_resolve(const struct metadata *m, const struct policy_set *set,
 		     const struct field_table *table, const char *fallback,
 		     struct assignment **ret, char **ret_error);
 
+/* On top of what a has; -ENXIO, -EOPNOTSUPP as above, and then a is of no more use. */
+int metadata_apply(const struct metadata *m, struct assignment *a, char **ret_error);
+
+/* ---- metadata-change.c ---- */
+
+/*
+ * The metadata after a change: with a name, that policy and the changes; with "" the
+ * changes on top of base (NULL: there are none).  Groups become their fields.  Field
+ * names are checked against the table, classes are not; an empty table (n == 0) is one
+ * that is not known, and has no groups.
+ */
+int metadata_change(const struct metadata *base, const char *name,
+		    const struct policy_change *changes, size_t n,
+		    const struct field_table *table, struct metadata **ret, char **ret_error);
+
 DEFINE_CLEANUP(struct assignment *, assignment_free)
 DEFINE_CLEANUP(struct policy *, policy_free)
 DEFINE_CLEANUP(struct policy_set *, policy_set_free)

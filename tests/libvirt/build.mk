@@ -3,8 +3,8 @@
 # nvmxd with a real libvirtd and QEMU without KVM, in a namespace of their own.
 # Needs root.
 
-LIBVIRT_TESTS	:= statistics migrate
-LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL)
+LIBVIRT_TESTS	:= statistics migrate nvmxctl
+LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL)
 
 CHECK		+= check-libvirt $(LIBVIRT_TESTS:%=check-libvirt-%) check-libvirt-asan
 

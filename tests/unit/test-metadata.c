@@ -218,12 +218,98 @@ static void test_unresolvable(void **state)
 	}
 }
 
+struct change_case {
+	const char *base;		/* NULL: none */
+	const char *name;
+	struct policy_change changes[3];
+	const char *result;		/* NULL: refused */
+	int error;
+	const char *word;
+};
+
+static const struct change_case change_cases[] = {
+	{ NULL, "stock", {}, "<policy name=\"stock\"/>", 0, NULL },
+	{ NULL, "", { { "HOST_RSP", "read-write" } }, "<policy><field name=\"HOST_RSP\" class=\"read-write\"/></policy>", 0, NULL },
+	{ "<policy name='a'><field name='HOST_RSP' class='intercept'/></policy>", "",
+	  { { "HOST_RSP", "read-only" }, { VMWRITE_ANY_FIELD, "hide" } },
+	  "<policy name=\"a\" vmwrite-any-field=\"hide\"><field name=\"HOST_RSP\" class=\"read-only\"/></policy>", 0, NULL },
+	{ "<policy name='a' vmwrite-any-field='hide'><field name='HOST_RSP' class='intercept'/></policy>", "b", {},
+	  "<policy name=\"b\"/>", 0, NULL },
+	{ "<policy vmwrite-any-field='hide'/>", "", { { VMWRITE_ANY_FIELD, "inherit" } },
+	  "<policy vmwrite-any-field=\"inherit\"/>", 0, NULL },
+	{ NULL, "", { { "GUEST_SS_AR_BYTES", "intercept" }, { "ar-bytes", "read-only" } },
+	  "<policy><field name=\"GUEST_CS_AR_BYTES\" class=\"read-only\"/>"
+	  "<field name=\"GUEST_SS_AR_BYTES\" class=\"intercept\"/></policy>", 0, NULL },
+	{ NULL, "none", {}, NULL, -EINVAL, "\"none\" cannot be" },
+	{ NULL, "", { { "HOST_RPS", "read-only" } }, NULL, -ENXIO, "did you mean HOST_RSP" },
+	{ NULL, "", { { "HOST_RSP", "rw" } }, NULL, -EDOM, "HOST_RSP: " },
+	{ NULL, "", { { VMWRITE_ANY_FIELD, "show" } }, NULL, -EDOM, "show" },
+	{ NULL, "", { { "HOST_RSP", "read-only" }, { "HOST_RSP", "intercept" } }, NULL, -EINVAL, "twice" },
+};
+
+static void test_changes(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(change_cases); i++) {
+		const struct change_case *c = &change_cases[i];
+		_cleanup_metadata_ struct metadata *base = NULL, *m = NULL;
+		_cleanup_free_ char *text = NULL, *sentence = NULL;
+		size_t n = 0;
+		int r;
+
+		while (n < ARRAY_SIZE(c->changes) && c->changes[n].name)
+			n++;
+		if (c->base)
+			assert_int_equal(metadata_parse(c->base, &base, NULL), 0);
+		r = metadata_change(base, c->name, c->changes, n, &test_table, &m, &sentence);
+		assert_int_equal(r, c->result ? 0 : c->error);
+		if (c->result) {
+			assert_int_equal(metadata_format(m, &text), 0);
+			assert_string_equal(text, c->result);
+		} else {
+			assert_non_null(strstr(sentence, c->word));
+			assert_null(m);
+		}
+	}
+}
+
+/* Names go unchecked then, but what a group is cannot be known. */
+static void test_changes_without_table(void **state)
+{
+	static const struct policy_change field = { "GUEST_FOO", "read-only" }, group = { "ar-bytes", "intercept" };
+	static const struct field_table none;
+	_cleanup_metadata_ struct metadata *m = NULL, *refused = NULL;
+	_cleanup_free_ char *sentence = NULL;
+
+	assert_int_equal(metadata_change(NULL, "", &field, 1, &none, &m, NULL), 0);
+	assert_string_equal(m->fields[0].name, "GUEST_FOO");
+	assert_int_equal(metadata_change(NULL, "", &group, 1, &none, &refused, &sentence), -ENXIO);
+	assert_non_null(strstr(sentence, "ar-bytes is a group"));
+}
+
+/* exit-information is those that allow the class. */
+static void test_change_exit_information(void **state)
+{
+	static const struct policy_change group = { "exit-information", "read-only" };
+	_cleanup_metadata_ struct metadata *m = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < test_table.n; i++)
+		n += test_table.fields[i].kind == NVMX_KIND_READ_ONLY_DATA &&
+		     field_allows(&test_table.fields[i], NVMX_CLASS_READ_ONLY);
+	assert_int_equal(metadata_change(NULL, "", &group, 1, &test_table, &m, NULL), 0);
+	assert_true(n > 0);
+	assert_int_equal(m->n_fields, n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_least),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_changes_without_table),
+		cmocka_unit_test(test_change_exit_information),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_large_and_deep),
