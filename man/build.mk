@@ -13,6 +13,5 @@ install-man: $(MAN_PAGES)
 		$(INSTALL_BIN) -D -m 644 $$page $(DESTDIR)$(prefix)/share/man/man$${page##*.}/$${page##*/}; \
 	done
 
-# Each page renders without a warning.
 check-man: $(MAN_PAGES)
 	@man/check $^
