@@ -24,6 +24,8 @@ install-client: $(B)/client/nvmxctl
 	$(INSTALL_BIN) -D -m 755 $< $(DESTDIR)$(prefix)/bin/nvmxctl
 	$(INSTALL_BIN) -D -m 644 client/nvmxctl.bash-completion \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/nvmxctl
+	$(INSTALL_BIN) -D -m 644 client/nvmxctl.zsh-completion \
+		$(DESTDIR)$(prefix)/share/zsh/vendor-completions/_nvmxctl
 
 # Needs root, as check-bus does.
 CHECK		+= check-client check-client-asan
@@ -34,6 +36,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-live $(B)
 	@tests/bus/nvmxctl-top $(B)
 	@tests/bus/nvmxctl-monitor $(B)
+	@tests/bus/nvmxctl-completion $(B)
 
 check-client-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client

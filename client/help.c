@@ -4,6 +4,8 @@
  */
 #include "client/nvmxctl.h"
 
+#define HELP_COLUMN	28		/* where what a verb does begins */
+
 /* bit: 0 for those that every verb has. */
 static const struct {
 	unsigned int bit;
@@ -43,6 +45,18 @@ static void put_options(FILE *f, const char *title, unsigned int bits, bool of_a
 	}
 }
 
+static void put_verb(FILE *f, const struct verb *v)
+{
+	int used = fprintf(f, "  %-8s %s", v->name, v->parameters);
+
+	/* What is too long for the column has the help below it. */
+	if (used >= HELP_COLUMN) {
+		fputc('\n', f);
+		used = 0;
+	}
+	fprintf(f, "%*s%s\n", HELP_COLUMN - used, "", v->help);
+}
+
 void help_put_verb(FILE *f, const struct verb *v)
 {
 	fprintf(f, "nvmxctl [OPTION...] %s%s%s\n\n%s.\n%s", v->name, *v->parameters ? " " : "",
@@ -56,7 +70,7 @@ void help_put(FILE *f, const struct verb *verbs)
 	      "See and steer what nested virtualization costs, per VM.\n\n"
 	      "Verbs:\n", f);
 	for (const struct verb *v = verbs; v->name; v++)
-		fprintf(f, "  %-8s %-37s %s\n", v->name, v->parameters, v->help);
+		put_verb(f, v);
 	put_options(f, "\nOptions:\n", 0, true);
 	put_options(f, "\nOptions of some verbs:\n", ~0U, false);
 	fputs("\nDOMAIN is a libvirt domain's name, a UUID, a VM's id, or a process id.\n"

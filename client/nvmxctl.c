@@ -9,9 +9,9 @@
 
 #define ABOUT_CLASSES							\
 	"\nFIELD is a VMCS field as \"nvmxctl fields\" lists it, a group (ar-bytes,\n"	\
-	"exit-information), or vmwrite-any-field.  CLASS is intercept (each access exits),\n" \
-	"read-only (VMREAD is free) or read-write (both are, and it is copied each way);\n" \
-	"of vmwrite-any-field it is inherit or hide.\n"
+	"exit-information), or vmwrite-any-field.  CLASS is intercept (each access\n"	\
+	"exits), read-only (VMREAD is free) or read-write (both are, and it is copied\n"	\
+	"each way); of vmwrite-any-field it is inherit or hide.\n"
 
 /* The first one is what nvmxctl does without a verb. */
 static const struct verb verbs[] = {
@@ -22,40 +22,41 @@ static const struct verb verbs[] = {
 	  "" },
 	{ "set",    "DOMAIN [policy=NAME] [FIELD=CLASS...]", "Set a VM's policy, or change it",
 	  2, -1, verb_set, ARGS_LIVE | ARGS_CONFIG,
-	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of what\n"
-	  "is there.  All of it is done, or nothing.  It holds until the VM ends, until\n"
-	  "\"nvmxctl reset\", or until the domain's metadata change; with --config from each\n"
-	  "start on.\n" ABOUT_CLASSES },
+	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of\n"
+	  "what is there.  All of it is done, or nothing.  It holds until the VM ends,\n"
+	  "until \"nvmxctl reset\", or until the domain's metadata change; with --config from\n"
+	  "each start on.\n" ABOUT_CLASSES },
 	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset,
 	  ARGS_LIVE | ARGS_CONFIG,
 	  "\nThe policy is again that of the metadata, of a match, or the default.  With\n"
 	  "--config the policy is taken out of the domain's metadata, for its next start.\n" },
 	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields, 0,
-	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next entry\n"
-	  "the slow path), lazy (fetched at each exit if shadowed), absent (not in this\n"
-	  "processor).\n" },
+	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next\n"
+	  "entry the slow path), lazy (fetched at each exit if shadowed), absent (not in\n"
+	  "this processor).\n" },
 	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats,
 	  ARGS_VCPU,
 	  "\nThey count from the creation of the vCPUs and are never reset.\n" },
 	{ "profile", "DOMAIN", "See what each field costs, and what it would", 1, 1, verb_profile,
 	  ARGS_DURATION | ARGS_POLICY_OUT | ARGS_HTML,
-	  "\nFor a while (10 seconds) every access of L1 to its VMCS exits and is counted.  Then\n"
-	  "each field that L1 accessed is shown: VMREADs and VMWRITEs per exit of L2, its\n"
-	  "class, what that costs in ticks of the TSC, what each class would cost, and the\n"
-	  "best.  L1 is slower meanwhile.  Ctrl-C ends it early.\n" },
+	  "\nFor a while (10 seconds) every access of L1 to its VMCS exits and is counted.\n"
+	  "Then each field that L1 accessed is shown: VMREADs and VMWRITEs per exit of L2,\n"
+	  "its class, what that costs in ticks of the TSC, what each class would cost, and\n"
+	  "the best.  L1 is slower meanwhile.  Ctrl-C ends it early.\n" },
 	{ "metrics", "", "Print the counters of all VMs for Prometheus", 0, 0, verb_metrics,
 	  ARGS_FORMAT | ARGS_OUTPUT,
-	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it written\n"
-	  "for node_exporter, every 30 seconds.\n" },
+	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it\n"
+	  "written for node_exporter, every 30 seconds.\n" },
 	{ "diagnose", "[DOMAIN]", "Say what is the matter, and what helps", 0, 1, verb_diagnose,
 	  ARGS_DURATION,
-	  "\nOne verdict per VM, with the figures behind it: whether nesting costs it anything,\n"
-	  "because of which fields, and what to type next.  Looks at the counters for a moment\n"
-	  "(2 seconds); that costs the VM nothing.\n" },
+	  "\nOne verdict per VM, with the figures behind it: whether nesting costs it\n"
+	  "anything, because of which fields, and what to type next.  Looks at the counters\n"
+	  "for a moment (2 seconds); that costs the VM nothing.\n" },
 	{ "top", "", "Watch all VMs, live", 0, 0, verb_top,
 	  ARGS_BATCH | ARGS_INTERVAL | ARGS_COUNT,
-	  "\nENTRIES/S: entries of L1 into L2 per second.  EXITS/L2: exits from L1 per exit of\n"
-	  "L2, which are the entry, VMREADs and VMWRITEs.  VMCS/S: the latter two per second.\n"
+	  "\nENTRIES/S: entries of L1 into L2 per second.  EXITS/L2: exits from L1 per exit\n"
+	  "of L2, which are the entry, VMREADs and VMWRITEs.  VMCS/S: the latter two per\n"
+	  "second.\n"
 	  "Keys: q quit, Enter the fields of a VM, / filter, e x v n i sort, h help.\n" },
 	{ "monitor", "", "Print what happens to VMs and policies", 0, 0, verb_monitor, 0,
 	  "\nVMs that come (new) and go (gone), and what of them changed: name, first use of\n"
