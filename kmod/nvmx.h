@@ -357,6 +357,23 @@ static inline void nvmx_count_vmwrite(struct kvm_vcpu *vcpu, unsigned long field
 		nvmx_trace_vmwrite(vcpu, field);
 }
 
+/*
+ * The register operands of VMREAD and VMWRITE, as kvm_register_read() and
+ * kvm_register_write() have them; the caller asked is_64_bit_mode() for them all.
+ */
+static inline unsigned long nvmx_read_gpr(struct kvm_vcpu *vcpu, int reg, bool is_64bit)
+{
+	unsigned long value = kvm_register_read_raw(vcpu, reg);
+
+	return is_64bit ? value : (u32)value;
+}
+
+static inline void nvmx_write_gpr(struct kvm_vcpu *vcpu, int reg, unsigned long value,
+				  bool is_64bit)
+{
+	kvm_register_write_raw(vcpu, reg, is_64bit ? value : (u32)value);
+}
+
 /* Does L1 read the field without an exit, so that a VMWRITE has to be propagated? */
 static inline bool nvmx_is_shadowed(struct vcpu_vmx *vmx, unsigned long field)
 {

@@ -9,6 +9,7 @@ run /tests/l1-self
 run /tests/vmx-classes
 run /tests/vmx-truth
 run /tests/vmx-any-field
+run /tests/vmx-32bit
 run /tests/vmx-isolation
 run /tests/vmx-switch
 run /tests/vmx-move
