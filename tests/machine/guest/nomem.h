@@ -6,10 +6,14 @@
 #ifndef NOMEM_H
 #define NOMEM_H
 
+#include <stdbool.h>
+
 /**
  * struct nomem_op - an operation that may allocate
  * @name: for messages
  * @least: so many of its allocations can fail it, at least
+ * @of_kvm: none of them is ours; KVM fails with what error it likes, and the same call need
+ *	not work after it
  * @before: brings about what the operation needs
  * @run: the operation; 0 or a negative errno.  Also what is done again after a failure.
  * @failed: expects that a failed operation has left nothing behind
@@ -22,6 +26,7 @@
 struct nomem_op {
 	const char *name;
 	unsigned int least;
+	bool of_kvm;
 	void (*before)(void);
 	int (*run)(void);
 	void (*failed)(void);

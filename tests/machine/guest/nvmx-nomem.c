@@ -3,8 +3,8 @@
  * nvmx-nomem NUMBER: what happens where memory is short, on a kernel with fault injection.
  * Of operation NUMBER (there are `nvmx-nomem count`) the first allocation fails, then in
  * another attempt the second, and so on, until one goes by without a failure; and once
- * every allocation fails.  An operation that fails says ENOMEM and leaves nothing behind,
- * and the same call works after it.
+ * every allocation fails.  An operation that fails says ENOMEM, unless it is KVM that does,
+ * and leaves nothing behind, and the same call works after it.
  *
  * /proc/self/fail-nth counts allocations of this task only, and make-it-fail is for it
  * only; scenarios/nomem.sh makes the kernel's injection ready.
@@ -511,7 +511,7 @@ static const struct nomem_op ops[] = {
 	  .done = records_are_read },
 	{ "KVM_CREATE_VM", .least = 3, .before = before_create, .run = create_vm,
 	  .failed = no_vm, .done = one_vm, .after = after_create },
-	{ "KVM_CREATE_VCPU", .least = 3, .before = before_vcpu, .run = create_vcpu,
+	{ "KVM_CREATE_VCPU", .least = 3, .of_kvm = true, .before = before_vcpu, .run = create_vcpu,
 	  .failed = no_vcpu, .done = one_vcpu, .after = after_vcpu },
 	{ "VMXON", .least = 5, .before = before_vmxon, .run = run_vcpu,
 	  .failed = not_vmxon, .done = vmxon_works, .after = end_vm },

@@ -15,6 +15,7 @@ cd /sys/kernel/debug/fail_page_alloc && echo 0 >min-order && echo N >ignore-gfp-
 ok "for pages of any kind"
 cd /
 
+touch /tmp/allocations-fail
 load_modules; ok "our modules load"
 all=$(seq 0 $(($(/tests/nvmx-nomem count) - 1)))
 for i in $(echo "${nvmx_ops:-$all}" | tr , ' '); do
