@@ -21,6 +21,8 @@
 #define L1_VMXON_REGION		0xb000
 #define L1_VMCS(i)		(0xc000 + (i) * 0x1000)
 #define L1_NR_VMCS		2
+/* All zero, for a test that has L1 let MSRs through. */
+#define L1_MSR_BITMAP		0xe000
 #define L1_MAILBOX		0x20000
 #define L1_IMAGE		0x100000	/* also in l1.lds */
 #define L1_STACK		0x1f0000

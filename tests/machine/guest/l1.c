@@ -17,7 +17,7 @@ void l1_main(void);
 #define PROGRAM(x) extern char l2_##x[], l2_##x##_exit[]
 PROGRAM(vmcall); PROGRAM(mix); PROGRAM(out); PROGRAM(ept); PROGRAM(segments);
 PROGRAM(ud); PROGRAM(gp); PROGRAM(hlt); PROGRAM(spin);
-PROGRAM(host);
+PROGRAM(host); PROGRAM(msr);
 
 static unsigned int current_vmcs;
 static int launched[L1_NR_VMCS];
@@ -444,6 +444,7 @@ void l1_main(void)
 	ADVERTISE(L2_HLT, hlt);
 	ADVERTISE(L2_SPIN, spin);
 	ADVERTISE(L2_HOST, host);
+	ADVERTISE(L2_MSR, msr);
 	m->ready = 1;
 	for (;;) {
 		out32(L1_PORT_DONE, 0);

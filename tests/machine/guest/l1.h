@@ -77,6 +77,7 @@ enum l2_program {
 	L2_HLT,
 	L2_SPIN,	/* counts l2_alive until l2_stop is set, then vmcall */
 	L2_HOST,	/* writes to L2_PORT until rbx, which it counts up, is 3; then vmcall */
+	L2_MSR,		/* writes edx:eax to the MSR ecx, then to L2_PORT; reads the MSR; vmcall */
 	L2_NR,
 };
 
@@ -186,6 +187,7 @@ enum {
 #define VMXERR_READ_ONLY_COMPONENT	13
 
 #define MSR_IA32_FEATURE_CONTROL 0x3a
+#define MSR_IA32_SYSENTER_ESP	0x175
 #define MSR_IA32_VMX_BASIC	0x480
 #define MSR_IA32_VMX_MISC	0x485
 #define VMX_MISC_VMWRITE_ANY	(1ULL << 29)

@@ -73,6 +73,16 @@ l2_host_exit:
 	vmcall
 	jmp	l2_host_exit
 
+	program msr
+	wrmsr
+	out	%al, $L2_PORT
+	xor	%eax, %eax
+	xor	%edx, %edx
+	rdmsr
+l2_msr_exit:
+	vmcall
+	jmp	l2_msr_exit
+
 	program spin
 	/* bochs lets an interrupt for L0 in only with IF set */
 	sti

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The rare ways out of L1 and L2, policies switching meanwhile: into system management
- * mode and back by RSM, from L1 and from the middle of L2; and VMXOFF, then VMXON and the
- * same VMCS again.  Values are as without a switch.
+ * mode and back by RSM, from L1 and from the middle of L2, which may have changed state
+ * of its own that is not in SMRAM; and VMXOFF, then VMXON and the same VMCS again.  Values
+ * are as without a switch.
  */
 #include <linux/kvm.h>
 #include <string.h>
@@ -39,8 +40,8 @@ static bool in_smm(struct vm *vm)
 	return vm->run->flags & KVM_RUN_X86_SMM;
 }
 
-/* User space may take a snapshot at any time; the vCPU goes on as if it had not. */
-static void snapshot(struct vm *vm)
+/* User space may take a snapshot at any time, and restore it; the vCPU goes on as if it had not. */
+static void snapshot(struct vm *vm, bool restore)
 {
 	static union {
 		struct kvm_nested_state state;
@@ -50,9 +51,11 @@ static void snapshot(struct vm *vm)
 	nested.state.size = sizeof(nested);
 	if (ioctl(vm->vcpu, KVM_GET_NESTED_STATE, &nested) < 0)
 		bail("KVM_GET_NESTED_STATE");
+	if (restore && ioctl(vm->vcpu, KVM_SET_NESTED_STATE, &nested) < 0)
+		bail("KVM_SET_NESTED_STATE");
 }
 
-enum meanwhile { NOTHING, SWITCH, SWITCH_TWICE, SNAPSHOT, NR_MEANWHILE };
+enum meanwhile { NOTHING, SWITCH, SWITCH_TWICE, SNAPSHOT, RESTORE, NR_MEANWHILE };
 
 /* An SMI; what is to be done while the handler runs; the handler has not done RSM. */
 static void smi(struct vm *vm, int fd, const struct policy *to, enum meanwhile what)
@@ -63,13 +66,13 @@ static void smi(struct vm *vm, int fd, const struct policy *to, enum meanwhile w
 	expect(in_smm(vm), "in system management mode");
 	if (what == SWITCH_TWICE)
 		dev_must_set(fd, &policies[POLICY_MOST]);
-	if (what == SNAPSHOT)
-		snapshot(vm);
+	if (what == SNAPSHOT || what == RESTORE)
+		snapshot(vm, what == RESTORE);
 	expect_is(vm_run_to_port(vm), SMM_PORT, "and still does");
 	if (what == SWITCH || what == SWITCH_TWICE)
 		dev_must_set(fd, to);
-	if (what == SNAPSHOT)
-		snapshot(vm);
+	if (what == SNAPSHOT || what == RESTORE)
+		snapshot(vm, what == RESTORE);
 }
 
 /* ---- SMM from L1 --------------------------------------------------------- */
@@ -174,6 +177,64 @@ static void test_smm_in_l2(enum dev_policy from, enum meanwhile what, const char
 	}
 }
 
+/*
+ * IA32_SYSENTER_ESP is neither in SMRAM nor is it L1's while L2 has one of its own: what
+ * L2 wrote to it is in vmcs12 while the handler runs, and for RSM to find.  A shadow VMCS
+ * in which L1 may write GUEST_SYSENTER_ESP has the value from before L2's entry.
+ */
+static void msr_across_smi(struct vm *vm, int fd, const struct policy *to, enum meanwhile what,
+			   uint64_t value)
+{
+	struct l1_op ops[] = {
+		{ .op = L1_VMWRITE, .field = GUEST_RIP, .value = vm->m->l2_entry[L2_MSR] },
+		{ .op = L1_VMWRITE, .field = GUEST_SYSENTER_ESP, .value = ~value & 0xffffffff },
+		{ .op = L1_ENTER },
+		{ .op = L1_VMREAD, .field = GUEST_SYSENTER_ESP },
+	};
+
+	vm->m->l2_gpr[GPR_RCX] = MSR_IA32_SYSENTER_ESP;
+	vm->m->l2_gpr[GPR_RAX] = (uint32_t)value;
+	vm->m->l2_gpr[GPR_RDX] = value >> 32;
+	memcpy(vm->m->ops, ops, sizeof(ops));
+	vm->m->nr_ops = sizeof(ops) / sizeof(*ops);
+	if (!expect_is(vm_run_to_port(vm), L2_PORT, "L2 comes to user space"))
+		return;
+	expect_is(vm_get_msr(vm, MSR_IA32_SYSENTER_ESP), value, "what L2 wrote to the MSR");
+	smi(vm, fd, to, what);
+	if (!expect_is(vm_run_to_port(vm), L1_PORT_DONE, "L2 goes on where it was"))
+		return;
+	expect_is(vm->m->l2_gpr[GPR_RDX] << 32 | vm->m->l2_gpr[GPR_RAX], value,
+		  "to %s: what L2 reads in it after RSM", to->name);
+	expect_is(vm->m->ops[3].value, value, "to %s: what L1 reads in GUEST_SYSENTER_ESP",
+		  to->name);
+}
+
+static void test_msr_in_l2(enum meanwhile what, const char *doing)
+{
+	const struct policy *from = &policies[POLICY_MOST];
+	enum dev_policy to;
+	struct vm vm;
+	int fd;
+
+	vm_new_vmx(&vm);
+	install_handler(&vm);
+	fd = dev_open_vm(vm.id);
+	/* L1 leaves L2_PORT and the MSRs to L2 */
+	vm_vmwrite(&vm, MSR_BITMAP, L1_MSR_BITMAP);
+	vm_vmwrite(&vm, CPU_BASED_VM_EXEC_CONTROL,
+		   (vm_vmread(&vm, CPU_BASED_VM_EXEC_CONTROL) & ~(1ULL << 24)) | 1ULL << 28);
+	test_begin();
+	expect_is(dev_class(from, GUEST_SYSENTER_ESP), NVMX_CLASS_READ_WRITE,
+		  "class of GUEST_SYSENTER_ESP");
+	for (to = 0; to < POLICY_NR; to++) {
+		dev_must_set(fd, from);
+		msr_across_smi(&vm, fd, &policies[to], what, 0x123456789000ULL + to);
+	}
+	test_end("%s in an SMI that L2 took: L2 keeps the MSR that it wrote", doing);
+	close(fd);
+	vm_free(&vm);
+}
+
 /* ---- VMXOFF -------------------------------------------------------------- */
 
 /*
@@ -267,6 +328,9 @@ int main(void)
 		test_smm_in_l2(p, SWITCH, "switched to every policy");
 	test_smm_in_l2(POLICY_STOCK, SWITCH_TWICE, "switched twice");
 	test_smm_in_l2(POLICY_MOST, SNAPSHOT, "a snapshot taken");
+	test_msr_in_l2(SWITCH, "switched to every policy");
+	test_msr_in_l2(SNAPSHOT, "a snapshot taken");
+	test_msr_in_l2(RESTORE, "a snapshot taken and restored");
 	for (p = 0; p < POLICY_NR; p++)
 		test_off(p);
 	close(dev_fd);
