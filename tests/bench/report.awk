@@ -107,9 +107,10 @@ function check_goals(    i)
 	goal("trimmed, minimal, to stock", ratio("minimal", "trimmed"), "<=", 0.95)
 	goal("best, chatty, to stock", ratio("chatty", "best"), "<=", 0.40)
 	goal("best, emulating, to stock", ratio("emulating", "best"), "<=", 0.60)
+	# The faster the copies are, the less legacy's nine fields cost; but cost they must.
 	goal("legacy minus untouched, minimal, instructions",
 	     difference(instructions_of("ours", "minimal", "legacy"),
-			instructions_of("ours", "minimal", "untouched")), ">=", 80)
+			instructions_of("ours", "minimal", "untouched")), ">=", 80, 1)
 	goal("legacy minus untouched, minimal, VMREADs",
 	     difference(vmreads[key("ours", "minimal", "legacy")],
 			vmreads[key("ours", "minimal", "untouched")]), ">=", 9)
