@@ -255,6 +255,8 @@ static void one_end(bool killed, unsigned int *seed, uint64_t *changes)
 	pid = fork();
 	if (!pid)
 		child(ready[1], killed ? 1000000 : 4);
+	/* so that a child that ends too early is noticed */
+	close(ready[1]);
 	if (read(ready[0], &id, sizeof(id)) != sizeof(id))
 		bail("the child");
 	fd = dev_open_vm(id);
@@ -263,15 +265,15 @@ static void one_end(bool killed, unsigned int *seed, uint64_t *changes)
 	while (change(fd, other, seed)) {
 		if (++n == last && killed)
 			kill(pid, SIGKILL);
+		/* each makes the vCPUs leave the guest: on other CPUs they would not get on */
 		if (!(n % 16))
-			sched_yield();
+			usleep(200);
 	}
 	*changes += n;
 	waitpid(pid, &status, 0);
 	expect(killed ? WIFSIGNALED(status) : WIFEXITED(status) && !WEXITSTATUS(status),
 	       "status of the VM's process: %#x", status);
 	close(ready[0]);
-	close(ready[1]);
 	close(n & 1 ? fd : other);
 	close(n & 1 ? other : fd);
 }
