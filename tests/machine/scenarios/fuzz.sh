@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Random calls on /dev/nvmx while VMs come and go.  nvmx_seed= gives the seed of an
-# earlier run, nvmx_calls= how many.
+# earlier run, nvmx_calls= how many, nvmx_rounds= how often, each with a seed of its own.
 . /lib.sh
 
-calls=10000
-! debug_kernel || calls=1000000
+# A million, in parts, of which each can be replayed.
+rounds=1
+! debug_kernel || rounds=100
 
 load_modules; ok "our modules load"
-# shellcheck disable=SC2086
-run /tests/nvmx-fuzz ${nvmx_calls:-$calls} ${nvmx_seed:-}
+for i in $(seq "${nvmx_rounds:-$rounds}"); do
+	# shellcheck disable=SC2086
+	run /tests/nvmx-fuzz ${nvmx_calls:-10000} ${nvmx_seed:+$((nvmx_seed + i - 1))}
+done
 unload_modules; ok "our modules unload"
 done_testing
