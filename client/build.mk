@@ -6,12 +6,12 @@ CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols ncur
 LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols ncursesw) $(LIBS_policy)
 
 # Without main(), for the unit tests too.
-CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o json.o \
+CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o colour.o json.o \
 			statistics.o agent.o domain-config.o libvirt-library.o change.o profile.o profile-html.o diagnose.o top.o progress.o)
 CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-fields.o \
 			verb-stats.o verb-profile.o verb-diagnose.o \
-			verb-top.o top-screen.o verb-monitor.o verb-version.o verb-metrics.o verb-policy.o)
+			verb-top.o top-screen.o verb-monitor.o verb-version.o verb-metrics.o verb-policy.o policy-edit.o)
 
 ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client
@@ -37,6 +37,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-top $(B)
 	@tests/bus/nvmxctl-monitor $(B)
 	@tests/bus/nvmxctl-completion $(B)
+	@tests/bus/nvmxctl-edit $(B)
 
 check-client-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client

@@ -88,7 +88,7 @@ static bool judge_state(struct json_object *v, struct json_object *vm, const cha
 
 static struct json_object *find_by(struct json_object *array, const char *name)
 {
-	for (size_t i = 0; i < json_object_array_length(array); i++)
+	for (size_t i = 0; i < json_length(array); i++)
 		if (streq(json_get_text(json_object_array_get_idx(array, i), "name"), name))
 			return json_object_array_get_idx(array, i);
 	return NULL;
@@ -98,7 +98,7 @@ static bool allows(struct json_object *field, const char *class)
 {
 	struct json_object *allowed = json_get(field, "allowed");
 
-	for (size_t i = 0; i < json_object_array_length(allowed); i++)
+	for (size_t i = 0; i < json_length(allowed); i++)
 		if (streq(json_object_get_string(json_object_array_get_idx(allowed, i)) ?: "", class))
 			return true;
 	return false;
@@ -149,7 +149,7 @@ static double blame(const struct figures *f, struct json_object *vm, char **ret_
 	if (!a || !b)
 		abort();
 	fprintf(b, "nvmxctl set %s", json_get_text(vm, "id"));
-	for (size_t i = 0; i < json_object_array_length(f->fields) && n < BLAMED_MAX; i++) {
+	for (size_t i = 0; i < json_length(f->fields) && n < BLAMED_MAX; i++) {
 		struct json_object *counts = json_object_array_get_idx(f->fields, i);
 		const char *class = freer_class(f, counts);
 		double exits = json_get_count(counts, "exits");
@@ -173,7 +173,7 @@ static double can_be_freed(const struct figures *f)
 {
 	double freed = 0;
 
-	for (size_t i = 0; i < json_object_array_length(f->fields); i++) {
+	for (size_t i = 0; i < json_length(f->fields); i++) {
 		struct json_object *counts = json_object_array_get_idx(f->fields, i);
 		const char *class = freer_class(f, counts);
 

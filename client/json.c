@@ -22,6 +22,13 @@ uint64_t json_get_count(struct json_object *o, const char *key)
 	return json_object_get_uint64(json_get(o, key));
 }
 
+size_t json_length(struct json_object *o)
+{
+	if (json_object_is_type(o, json_type_array))
+		return json_object_array_length(o);
+	return json_object_is_type(o, json_type_object) ? json_object_object_length(o) : 0;
+}
+
 double json_get_number(struct json_object *o, const char *key)
 {
 	return json_object_get_double(json_get(o, key));

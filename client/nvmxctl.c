@@ -61,8 +61,10 @@ static const struct verb verbs[] = {
 	{ "monitor", "", "Print what happens to VMs and policies", 0, 0, verb_monitor, 0,
 	  "\nVMs that come (new) and go (gone), and what of them changed: name, first use of\n"
 	  "VMX, policy.  One line each, or one JSON object each, until Ctrl-C.\n" },
-	{ "policy", "list | show NAME | check FILE...", "Look at policies, or check files",
-	  1, -1, verb_policy, 0, "" },
+	{ "policy", "list | show NAME | check FILE... | edit NAME", "Look at policies, check files, edit one",
+	  1, -1, verb_policy, 0,
+	  "\nedit opens the policy's file, or a new one, in $SYSTEMD_EDITOR, $EDITOR or\n"
+	  "$VISUAL, and installs it in /etc/nvmx/policy.d if it is a policy.\n" },
 	{ "version", "", "Show the versions of nvmxctl and nvmxd", 0, 0, verb_version, 0, "" },
 	{}
 };
@@ -79,19 +81,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
 		return STATUS_USAGE;
 	}
-	if (args.help) {
-		if (args.named)
-			help_put_verb(stdout, args.verb);
-		else
-			help_put(stdout, verbs);
-		return STATUS_DONE;
-	}
-	if (args.version) {
+	status = STATUS_DONE;
+	if (args.help && args.named)
+		help_put_verb(stdout, args.verb);
+	else if (args.help)
+		help_put(stdout, verbs);
+	else if (args.version)
 		puts("nvmxctl " NVMX_VERSION);
-		return STATUS_DONE;
-	}
-
-	status = args.verb->run(&c);
+	else
+		status = args.verb->run(&c);
 	if (pager_close(&c) < 0 && status == STATUS_DONE) {
 		fprintf(stderr, "nvmxctl: The output could not be written.\n");
 		status = STATUS_FAILED;

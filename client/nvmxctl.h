@@ -183,6 +183,8 @@ struct json_object *json_get(struct json_object *o, const char *key);
 const char *json_get_text(struct json_object *o, const char *key);
 uint64_t json_get_count(struct json_object *o, const char *key);
 double json_get_number(struct json_object *o, const char *key);
+/* Of an array or object; 0 of anything else, which is what an older nvmxd may leave us with. */
+size_t json_length(struct json_object *o);
 void json_add_text(struct json_object *o, const char *key, const char *value);
 void json_add_count(struct json_object *o, const char *key, uint64_t value);
 void json_add_number(struct json_object *o, const char *key, double value, int digits);
@@ -191,6 +193,11 @@ void json_add_number(struct json_object *o, const char *key, double value, int d
 
 /* GetStatistics as an object: vcpu, totals, averages, fields. */
 int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret);
+/* The same, and nothing printed; negative errno. */
+int statistics_try(struct client *c, const char *path, int vcpu, sd_bus_error *error,
+		   struct json_object **ret);
+/* Does the error say that the VM is not there any more? */
+bool statistics_is_gone(const sd_bus_error *error);
 /* What GetStatistics replied with; negative errno. */
 int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 		    struct json_object **ret_fields);
@@ -205,6 +212,15 @@ struct json_object *statistics_fields_since(struct json_object *then, struct jso
 
 /* All of it, or the file stays as it was. */
 int file_write(const char *path, const char *text);
+
+/* ---- colour.c ---- */
+
+enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_GOOD, COLOUR_NOTE, COLOUR_BAD };
+
+bool colour_is_on(void);
+/* "" if colours are off. */
+const char *colour_begin(enum colour colour);
+const char *colour_end(enum colour colour);
 
 /* ---- render.c ---- */
 
@@ -277,6 +293,7 @@ int verb_top(struct client *c);
 int verb_monitor(struct client *c);
 int verb_version(struct client *c);
 int verb_policy(struct client *c);
+int policy_edit(struct client *c);	/* of verb_policy() */
 
 static inline void json_putp(struct json_object **o)
 {

@@ -107,7 +107,7 @@ static void put_fields(FILE *f, struct json_object *fields)
 {
 	double max = 0;
 
-	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+	for (size_t i = 0; i < json_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
 		double now = json_get_number(field, "cost"), best = json_get_number(field, "best_cost");
 
@@ -117,7 +117,7 @@ static void put_fields(FILE *f, struct json_object *fields)
 	fputs("<h2>By field</h2>\n<p>Of each the upper line and bar are now, the lower ones best.</p>\n"
 	      "<table>\n<tr><th>Field</th><th class=\"n\">VMREADs</th><th class=\"n\">VMWRITEs</th>"
 	      "<th>Class</th><th class=\"n\">Ticks</th><th></th></tr>\n", f);
-	for (size_t i = 0; i < json_object_array_length(fields); i++)
+	for (size_t i = 0; i < json_length(fields); i++)
 		put_field(f, json_object_array_get_idx(fields, i), max);
 	fputs("</table>\n", f);
 }

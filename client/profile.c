@@ -93,7 +93,7 @@ struct row {
 
 static bool has_word(struct json_object *words, const char *word)
 {
-	for (size_t i = 0; i < json_object_array_length(words); i++)
+	for (size_t i = 0; i < json_length(words); i++)
 		if (streq(json_object_get_string(json_object_array_get_idx(words, i)) ?: "", word))
 			return true;
 	return false;
@@ -249,7 +249,7 @@ static int compare_rows(const void *a, const void *b)
 /* The accesses of a window, by field of the table. */
 static void count_accesses(struct whole *w, struct json_object *since, double exits)
 {
-	for (size_t i = 0; i < json_object_array_length(since); i++) {
+	for (size_t i = 0; i < json_length(since); i++) {
 		struct json_object *field = json_object_array_get_idx(since, i);
 
 		for (size_t k = 0; k < w->n; k++)
@@ -289,7 +289,7 @@ int profile_compute(struct json_object *vm, struct json_object *fields, struct j
 		    struct json_object **ret)
 {
 	uint64_t exits = statistics_since(then, now, "nested_exits_reflected");
-	struct whole w = { .n = json_object_array_length(fields) };
+	struct whole w = { .n = json_length(fields) };
 	_cleanup_free_ struct row *rows = calloc(w.n + 1, sizeof(*rows));
 	struct json_object *o, *list;
 
@@ -337,11 +337,11 @@ struct json_object *profile_policy(struct json_object *profile, const char *name
 	_cleanup_json_ struct json_object *list = json_object_new_array();
 	struct json_object *rows = json_get(profile, "fields");
 
-	for (size_t i = 0; i < json_object_array_length(rows); i++)
+	for (size_t i = 0; i < json_length(rows); i++)
 		json_object_array_add(list, json_object_get(json_object_array_get_idx(rows, i)));
 	json_object_array_sort(list, compare_encodings);
 
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	for (size_t i = 0; i < json_length(list); i++) {
 		struct json_object *row = json_object_array_get_idx(list, i);
 		const char *best = json_get_text(row, "best");
 

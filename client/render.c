@@ -63,6 +63,14 @@ char *render_safe(const char *s)
 	return copy;
 }
 
+/* Of libsmartcols: what an administrator should not overlook. */
+static const char *cell_colour(const char *key, const char *text)
+{
+	if (streq(key, "shadowing") && !isempty(text) && !streq(text, "active"))
+		return "yellow";
+	return NULL;
+}
+
 static int add_row(struct libscols_table *table, struct json_object *o,
 		   const struct column *columns, size_t n)
 {
@@ -78,6 +86,9 @@ static int add_row(struct libscols_table *table, struct json_object *o,
 		json_object_object_get_ex(o, columns[i].key, &value);
 		text = columns[i].text ? columns[i].text(value) : json_object_get_string(value);
 		r = scols_line_set_data(line, i, isempty(text) ? "-" : text);
+		if (r == 0)
+			r = scols_cell_set_color(scols_line_get_cell(line, i),
+						 cell_colour(columns[i].key, text));
 		if (r < 0)
 			return r;
 	}
@@ -95,31 +106,41 @@ int render_table(FILE *f, struct json_object *array, const struct column *column
 	scols_table_set_stream(table, f);
 	scols_table_enable_noheadings(table, !headings);
 
-	for (size_t i = 0; i < n && r == 0; i++)
-		if (!scols_table_new_column(table, columns[i].title, 0,
-					    columns[i].right ? SCOLS_FL_RIGHT : 0))
-			r = -ENOMEM;
-	for (size_t i = 0; i < json_object_array_length(array) && r == 0; i++)
+	scols_table_enable_colors(table, colour_is_on());
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct libscols_column *column = scols_table_new_column(table, columns[i].title, 0,
+			columns[i].right ? SCOLS_FL_RIGHT : 0);
+
+		r = column ? scols_cell_set_color(scols_column_get_header(column), "bold") : -ENOMEM;
+	}
+	for (size_t i = 0; i < json_length(array) && r == 0; i++)
 		r = add_row(table, json_object_array_get_idx(array, i), columns, n);
 	/* libsmartcols has something to say about a table without rows. */
-	if (r == 0 && json_object_array_length(array) > 0)
+	if (r == 0 && json_length(array) > 0)
 		r = scols_print_table(table);
 	scols_unref_table(table);
 	return r;
 }
 
-static void put(FILE *f, const char *title, const char *value)
+static void put_in_colour(FILE *f, const char *title, const char *value, enum colour colour)
 {
 	_cleanup_free_ char *safe = render_safe(isempty(value) ? "-" : value);
 
-	fprintf(f, "%18s%s %s\n", title, *title ? ":" : " ", safe ?: "");
+	fprintf(f, "%18s%s %s%s%s\n", title, *title ? ":" : " ", colour_begin(colour), safe ?: "",
+		colour_end(colour));
+}
+
+static void put(FILE *f, const char *title, const char *value)
+{
+	put_in_colour(f, title, value, COLOUR_NONE);
 }
 
 static void put_overrides(FILE *f, struct json_object *overrides)
 {
 	const char *title = "Overrides";
 
-	if (!overrides || json_object_object_length(overrides) == 0)
+	if (!json_object_is_type(overrides, json_type_object) || json_length(overrides) == 0)
 		return;
 	json_object_object_foreach(overrides, name, value) {
 		_cleanup_free_ char *text = NULL;
@@ -136,7 +157,7 @@ static void put_fields(FILE *f, struct json_object *fields)
 	size_t n[NVMX_NR_CLASSES] = {};
 	char text[64];
 
-	if (!fields)
+	if (!json_object_is_type(fields, json_type_object))
 		return;
 	json_object_object_foreach(fields, name, value) {
 		int class = class_from_string(json_object_get_string(value) ?: "");
@@ -165,12 +186,12 @@ void render_vm(FILE *f, struct json_object *vm)
 {
 	struct json_object *overrides = NULL, *fields = NULL;
 	const char *error = json_get_text(vm, "policy_error");
-	const char *vmxon = json_get_text(vm, "vmxon");
+	const char *vmxon = json_get_text(vm, "vmxon"), *shadowing = json_get_text(vm, "shadowing");
 
 	json_object_object_get_ex(vm, "overrides", &overrides);
 	json_object_object_get_ex(vm, "fields", &fields);
 
-	put(f, "Name", json_get_text(vm, "name"));
+	put_in_colour(f, "Name", json_get_text(vm, "name"), COLOUR_BOLD);
 	put(f, "UUID", json_get_text(vm, "uuid"));
 	put(f, "Id", json_get_text(vm, "id"));
 	put(f, "PID", json_get_text(vm, "pid"));
@@ -184,9 +205,10 @@ void render_vm(FILE *f, struct json_object *vm)
 	put_overrides(f, overrides);
 	put(f, "VMWRITE any field", json_get_text(vm, "vmwrite_any_field"));
 	put_fields(f, fields);
-	put(f, "Shadowing", shadowing_text(json_get_text(vm, "shadowing")));
+	put_in_colour(f, "Shadowing", shadowing_text(shadowing),
+		      streq(shadowing, "active") ? COLOUR_NONE : COLOUR_NOTE);
 	if (*error)
-		put(f, "Error", error);
+		put_in_colour(f, "Error", error, COLOUR_BAD);
 }
 
 static int compare_exits(const void *a, const void *b)
@@ -202,7 +224,7 @@ static int compare_exits(const void *a, const void *b)
 
 void render_sort_by_exits(struct json_object *fields)
 {
-	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+	for (size_t i = 0; i < json_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
 		uint64_t exits = json_get_count(field, "vmread") + json_get_count(field, "vmwrite");
 
@@ -274,6 +296,20 @@ static bool is_known(const char *key)
 	return false;
 }
 
+/* A newer nvmxd's. */
+static void put_others(FILE *f, struct json_object *totals)
+{
+	if (!json_object_is_type(totals, json_type_object))
+		return;
+	json_object_object_foreach(totals, key, value) {
+		_cleanup_free_ char *safe = render_safe(key);
+
+		if (!is_known(key))
+			fprintf(f, "%14" PRIu64 "  %s\n", json_object_get_uint64(value),
+				safe ?: "");
+	}
+}
+
 void render_statistics(FILE *f, struct json_object *statistics, bool headings)
 {
 	struct json_object *totals = NULL, *averages = NULL, *fields = NULL;
@@ -286,15 +322,9 @@ void render_statistics(FILE *f, struct json_object *statistics, bool headings)
 		fprintf(f, "%14" PRIu64 "  %-24s%s\n", json_get_count(totals, totals_order[i].key),
 			totals_order[i].key, totals_order[i].title);
 	put_averages(f, averages);
-	json_object_object_foreach(totals, key, value) {
-		_cleanup_free_ char *safe = render_safe(key);
+	put_others(f, totals);
 
-		if (!is_known(key))
-			fprintf(f, "%14" PRIu64 "  %s\n", json_object_get_uint64(value),
-				safe ?: "");
-	}
-
-	if (json_object_array_length(fields) > 0) {
+	if (json_length(fields) > 0) {
 		fputc('\n', f);
 		render_table(f, fields, field_columns, ARRAY_SIZE(field_columns), headings);
 	}

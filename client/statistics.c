@@ -13,7 +13,7 @@ static int read_fields(sd_bus_message *m, struct json_object *fields)
 	r = client_read_json(m, &rows);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+	for (size_t i = 0; i < json_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
 		struct json_object *field = json_object_new_object();
 
@@ -54,20 +54,20 @@ static uint32_t get_tsc_khz(struct client *c)
 	return r < 0 ? 0 : khz;
 }
 
-int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret)
+int statistics_try(struct client *c, const char *path, int vcpu, sd_bus_error *error,
+		   struct json_object **ret)
 {
 	_cleanup_json_ struct json_object *statistics = json_object_new_object();
-	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	struct json_object *totals, *fields;
 	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
 	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, NVMX_BUS_VM, "GetStatistics",
-			       &error, &m, "i", (int32_t)vcpu);
+			       error, &m, "i", (int32_t)vcpu);
 	if (r >= 0)
 		r = statistics_read(m, &totals, &fields);
 	if (r < 0)
-		return client_fail(&error, r);
+		return r;
 
 	json_object_object_add(statistics, "vcpu", vcpu == NVMX_ALL_VCPUS ? NULL :
 			       json_object_new_int(vcpu));
@@ -75,7 +75,26 @@ int statistics_get(struct client *c, const char *path, int vcpu, struct json_obj
 	render_add_averages(statistics, get_tsc_khz(c));
 	json_object_object_add(statistics, "fields", fields);
 	*ret = steal_ptr(statistics);
-	return STATUS_DONE;
+	return 0;
+}
+
+bool statistics_is_gone(const sd_bus_error *error)
+{
+	return client_error_status(error) == STATUS_NO_VM ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT);
+}
+
+int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	r = statistics_try(c, path, vcpu, &error, ret);
+	if (r < 0 && statistics_is_gone(&error)) {
+		fprintf(stderr, "nvmxctl: The VM is gone.\n");
+		return STATUS_NO_VM;
+	}
+	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 
 /* (ta{sv}a{st}a(sutt)) */
@@ -147,7 +166,7 @@ uint64_t statistics_since(struct json_object *then, struct json_object *now, con
 
 static struct json_object *find_field(struct json_object *fields, const char *name)
 {
-	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+	for (size_t i = 0; i < json_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
 
 		if (streq(json_get_text(field, "name"), name))
@@ -161,7 +180,7 @@ struct json_object *statistics_fields_since(struct json_object *then, struct jso
 	struct json_object *before = json_get(then, "fields"), *after = json_get(now, "fields");
 	struct json_object *fields = json_object_new_array();
 
-	for (size_t i = 0; i < json_object_array_length(after); i++) {
+	for (size_t i = 0; i < json_length(after); i++) {
 		struct json_object *b = json_object_array_get_idx(after, i);
 		struct json_object *a = find_field(before, json_get_text(b, "name"));
 		uint64_t reads = json_get_count(b, "vmread") - json_get_count(a, "vmread");

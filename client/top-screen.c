@@ -13,8 +13,11 @@
 #define FILTER_MAX	32
 #define KEY_ESCAPE	27
 #define ESCAPE_DELAY_MS	25
+#define COSTLY		2.0		/* exits from L1 per exit of L2: one besides the entry */
 #define INTERVAL_MIN	(UINT64_C(1000000) / 4)
 #define INTERVAL_MAX	(60 * UINT64_C(1000000))
+
+enum { PAIR_HEADINGS = 1, PAIR_COSTLY };	/* of colours */
 
 struct screen {
 	struct top *top;
@@ -141,9 +144,32 @@ static void put_row(int y, const struct screen_column *columns, size_t n, struct
 	}
 }
 
+/* Without colours a pair is nothing. */
+static attr_t pair(short n)
+{
+	return has_colors() && colour_is_on() ? COLOR_PAIR(n) : A_NORMAL;
+}
+
+static void put_headings(const struct screen_column *columns, size_t n)
+{
+	attr_t attributes = A_BOLD | pair(PAIR_HEADINGS);
+
+	attron(attributes);
+	put_row(1, columns, n, NULL);
+	attroff(attributes);
+}
+
+static void begin_colours(void)
+{
+	if (!colour_is_on() || start_color() == ERR || use_default_colors() == ERR)
+		return;
+	init_pair(PAIR_HEADINGS, COLOR_CYAN, -1);
+	init_pair(PAIR_COSTLY, COLOR_YELLOW, -1);
+}
+
 static struct json_object *find_row(struct json_object *rows, uint64_t id, size_t *ret_at)
 {
-	for (size_t i = 0; i < json_object_array_length(rows); i++)
+	for (size_t i = 0; i < json_length(rows); i++)
 		if (json_get_count(json_object_array_get_idx(rows, i), "id") == id) {
 			*ret_at = i;
 			return json_object_array_get_idx(rows, i);
@@ -184,15 +210,13 @@ static void put_help(void)
 static void put_list(struct screen *s, struct json_object *rows)
 {
 	static const char *const sorts[] = { "entries", "exits", "VMCS exits", "name", "id" };
-	size_t n = json_object_array_length(rows), at;
+	size_t n = json_length(rows), at;
 	char line[128];
 
 	snprintf(line, sizeof(line), "nvmxctl: %zu of %zu VMs, by %s, every %.2g s", n,
-		 json_object_array_length(s->top->now), sorts[s->sort], s->interval / 1e6);
+		 json_length(s->top->now), sorts[s->sort], s->interval / 1e6);
 	put_line(0, line, A_NORMAL);
-	attron(A_BOLD);
-	put_row(1, list_columns, ARRAY_SIZE(list_columns), NULL);
-	attroff(A_BOLD);
+	put_headings(list_columns, ARRAY_SIZE(list_columns));
 
 	if (!find_row(rows, s->selected, &at) && n > 0)
 		s->selected = json_get_count(json_object_array_get_idx(rows, 0), "id");
@@ -201,12 +225,14 @@ static void put_list(struct screen *s, struct json_object *rows)
 	if (room() > 0 && at >= s->first + room())
 		s->first = at - room() + 1;
 	for (size_t i = s->first; i < n && i < s->first + room(); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
 		attr_t attributes = i == at ? A_REVERSE : A_NORMAL;
 
+		if (json_get_number(row, "exits_per_l2_exit") >= COSTLY)
+			attributes |= pair(PAIR_COSTLY);
 		put_line(2 + i - s->first, "", attributes);
 		attron(attributes);
-		put_row(2 + i - s->first, list_columns, ARRAY_SIZE(list_columns),
-			json_object_array_get_idx(rows, i));
+		put_row(2 + i - s->first, list_columns, ARRAY_SIZE(list_columns), row);
 		attroff(attributes);
 	}
 }
@@ -229,13 +255,11 @@ static void put_vm(struct screen *s, struct json_object *rows)
 		 json_get_text(row, "id"), json_get_text(row, "name"), json_get_text(row, "policy"),
 		 json_get_number(row, "entries_per_second"), json_get_number(row, "exits_per_l2_exit"));
 	put_line(0, line, A_NORMAL);
-	attron(A_BOLD);
-	put_row(1, field_columns, ARRAY_SIZE(field_columns), NULL);
-	attroff(A_BOLD);
+	put_headings(field_columns, ARRAY_SIZE(field_columns));
 	fields = json_get(row, "fields");
-	for (size_t i = 0; i < json_object_array_length(fields) && i < (size_t)room(); i++)
+	for (size_t i = 0; i < json_length(fields) && i < (size_t)room(); i++)
 		put_row(2 + i, field_columns, ARRAY_SIZE(field_columns), json_object_array_get_idx(fields, i));
-	if (json_object_array_length(fields) == 0 && room() > 0)
+	if (json_length(fields) == 0 && room() > 0)
 		put_line(2, "No VMREAD or VMWRITE exits since the last look.", A_NORMAL);
 }
 
@@ -270,7 +294,7 @@ static void look(struct screen *s)
 static void move_selection(struct screen *s, long by)
 {
 	_cleanup_json_ struct json_object *rows = top_rows(s->top, s->sort, s->filter);
-	long n = json_object_array_length(rows), to;
+	long n = json_length(rows), to;
 	size_t at;
 
 	if (n == 0)
@@ -414,6 +438,7 @@ int top_screen(struct top *top, uint64_t interval_usec)
 	/* After newterm(), which has handlers of its own. */
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &action, NULL);
+	begin_colours();
 	cbreak();
 	noecho();
 	nonl();

@@ -28,12 +28,23 @@ int top_look(struct top *top, sd_bus_error *error)
 	return 0;
 }
 
+/* By statistics_list(), which has them by id; NULL before the second look. */
 static struct json_object *find_vm(struct json_object *vms, uint64_t id)
 {
-	/* Before the second look there is nothing from before. */
-	for (size_t i = 0; vms && i < json_object_array_length(vms); i++)
-		if (json_get_count(json_object_array_get_idx(vms, i), "id") == id)
-			return json_object_array_get_idx(vms, i);
+	size_t low = 0, high = json_length(vms);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct json_object *vm = json_object_array_get_idx(vms, middle);
+		uint64_t at = json_get_count(vm, "id");
+
+		if (at == id)
+			return vm;
+		if (at < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return NULL;
 }
 
@@ -43,7 +54,7 @@ static void add_fields(struct json_object *row, struct json_object *fields, doub
 	char text[NVMX_FIELD_NAME_LEN * TOP_FIELDS + 16] = "";
 	size_t n = 0;
 
-	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+	for (size_t i = 0; i < json_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
 		double exits = json_get_count(field, "exits");
 
@@ -123,7 +134,7 @@ struct json_object *top_rows(const struct top *top, enum top_sort sort, const ch
 	struct json_object *rows = json_object_new_array();
 	double seconds = (top->now_usec - top->then_usec) / 1e6;
 
-	for (size_t i = 0; i < json_object_array_length(top->now); i++) {
+	for (size_t i = 0; i < json_length(top->now); i++) {
 		struct json_object *vm = json_object_array_get_idx(top->now, i);
 
 		if (isempty(filter) || strcasestr(json_get_text(vm, "name"), filter) ||

@@ -68,9 +68,12 @@ struct look {
 	bool kvm_known;
 };
 
+/* Without statistics, if it is gone and was not asked for by name. */
 static int look(struct client *c, struct json_object *vm, struct look *ret)
 {
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *path = NULL;
+	int r;
 
 	if (asprintf(&path, NVMX_BUS_PATH "/vm/%s", json_get_text(vm, "id")) < 0) {
 		path = NULL;
@@ -78,7 +81,12 @@ static int look(struct client *c, struct json_object *vm, struct look *ret)
 		return STATUS_FAILED;
 	}
 	ret->kvm_known = read_kvm(c, vm, &ret->kvm);
-	return statistics_get(c, path, NVMX_ALL_VCPUS, &ret->statistics);
+	r = statistics_try(c, path, NVMX_ALL_VCPUS, &error, &ret->statistics);
+	if (r >= 0)
+		return STATUS_DONE;
+	if (c->args->n_parameters == 0 && statistics_is_gone(&error))
+		return STATUS_DONE;
+	return client_fail(&error, r);
 }
 
 static struct json_object *judge(struct json_object *vm, struct json_object *fields,
@@ -103,7 +111,7 @@ static struct json_object *judge(struct json_object *vm, struct json_object *fie
 static int look_at_all(struct client *c, struct json_object *vms, struct json_object *fields,
 		       const char *support, struct json_object *verdicts)
 {
-	size_t n = json_object_array_length(vms);
+	size_t n = json_length(vms);
 	_cleanup_free_ struct look *then = calloc(n + 1, sizeof(*then));
 	uint64_t began = progress_now_usec();
 	int r = then ? STATUS_DONE : STATUS_FAILED;
@@ -117,7 +125,7 @@ static int look_at_all(struct client *c, struct json_object *vms, struct json_ob
 		struct look now = {};
 
 		r = look(c, vm, &now);
-		if (r == STATUS_DONE)
+		if (r == STATUS_DONE && then[i].statistics && now.statistics)
 			json_object_array_add(verdicts, judge(vm, fields, support, &then[i], &now,
 					      (progress_now_usec() - began) / 1e6));
 		json_object_put(now.statistics);
@@ -127,16 +135,36 @@ static int look_at_all(struct client *c, struct json_object *vms, struct json_ob
 	return r;
 }
 
+static enum colour verdict_colour(const char *verdict)
+{
+	static const struct { const char *verdict; enum colour colour; } colours[] = {
+		{ "cheap", COLOUR_GOOD },
+		{ "costly", COLOUR_BAD },
+		{ "feature", COLOUR_BAD },
+		{ "unavoidable", COLOUR_NOTE },
+		{ "elsewhere", COLOUR_NOTE },
+		{ "inert-evmcs", COLOUR_NOTE },
+		{ "no-shadowing", COLOUR_NOTE },
+		{ "no-nested", COLOUR_NOTE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(colours); i++)
+		if (streq(colours[i].verdict, verdict))
+			return colours[i].colour;
+	return COLOUR_BOLD;
+}
+
 static void print(FILE *f, struct json_object *verdicts)
 {
-	for (size_t i = 0; i < json_object_array_length(verdicts); i++) {
+	for (size_t i = 0; i < json_length(verdicts); i++) {
 		struct json_object *v = json_object_array_get_idx(verdicts, i);
 		struct json_object *commands = json_get(v, "commands");
 		_cleanup_free_ char *name = render_safe(json_get_text(v, "name"));
+		enum colour colour = verdict_colour(json_get_text(v, "verdict"));
 
-		fprintf(f, "%s%s (VM %s): %s\n", i ? "\n" : "", name ?: "", json_get_text(v, "id"),
-			json_get_text(v, "text"));
-		for (size_t k = 0; k < json_object_array_length(commands); k++) {
+		fprintf(f, "%s%s%s (VM %s)%s: %s\n", i ? "\n" : "", colour_begin(colour), name ?: "",
+			json_get_text(v, "id"), colour_end(colour), json_get_text(v, "text"));
+		for (size_t k = 0; k < json_length(commands); k++) {
 			_cleanup_free_ char *command = render_safe(json_object_get_string(
 				json_object_array_get_idx(commands, k)));
 
@@ -177,14 +205,14 @@ int verb_diagnose(struct client *c)
 		r = vm_list_fields(c, &fields);
 	if (r == STATUS_DONE)
 		r = get_vms(c, &vms);
-	if (r == STATUS_DONE && json_object_array_length(vms) > 0)
+	if (r == STATUS_DONE && json_length(vms) > 0)
 		r = look_at_all(c, vms, fields, support, verdicts);
 	if (r != STATUS_DONE)
 		return r;
 
 	if (c->args->json != JSON_OFF)
 		render_json(pager_out(c), verdicts, c->args->json);
-	else if (json_object_array_length(verdicts) > 0)
+	else if (json_length(verdicts) > 0)
 		print(pager_out(c), verdicts);
 	else if (!c->args->quiet)
 		fputs("There are no VMs.\n", pager_out(c));

@@ -20,7 +20,7 @@ static const char *words_text(struct json_object *value)
 	size_t n = 0;
 
 	text[0] = '\0';
-	for (size_t i = 0; i < json_object_array_length(value) && n < sizeof(text); i++)
+	for (size_t i = 0; i < json_length(value) && n < sizeof(text); i++)
 		n += snprintf(text + n, sizeof(text) - n, "%s%s", i ? "," : "",
 			      json_object_get_string(json_object_array_get_idx(value, i)));
 	return text;
@@ -52,7 +52,7 @@ static int add_classes(struct client *c, struct json_object *fields)
 		return r;
 
 	json_object_object_get_ex(vm, "fields", &classes);
-	for (size_t i = 0; i < json_object_array_length(fields); i++) {
+	for (size_t i = 0; i < json_length(fields); i++) {
 		struct json_object *field = json_object_array_get_idx(fields, i);
 		struct json_object *name = NULL, *class = NULL;
 
@@ -90,6 +90,6 @@ int verb_fields(struct client *c)
 		return STATUS_FAILED;
 	if (!c->args->no_legend && !c->args->quiet)
 		fprintf(pager_out(c), "\n%zu fields listed. Groups for \"set\": ar-bytes, "
-			"exit-information.\n", json_object_array_length(fields));
+			"exit-information.\n", json_length(fields));
 	return STATUS_DONE;
 }

@@ -12,7 +12,7 @@ static const char *yes_no(struct json_object *value)
 /* A policy that was changed is not the one it is named after. */
 static const char *changed(struct json_object *value)
 {
-	return value && json_object_object_length(value) > 0 ? "yes" : "no";
+	return value && json_length(value) > 0 ? "yes" : "no";
 }
 
 static const struct column columns[] = {
@@ -44,7 +44,7 @@ int verb_list(struct client *c)
 		render_json(pager_out(c), vms, c->args->json);
 		return STATUS_DONE;
 	}
-	n = json_object_array_length(vms);
+	n = json_length(vms);
 	if (render_table(pager_out(c), vms, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
 		return STATUS_FAILED;
 	if (!c->args->no_legend && !c->args->quiet)

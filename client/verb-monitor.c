@@ -123,7 +123,7 @@ static void take_properties(struct monitor *m, struct json_object *known, struct
 		json_object_object_add(changes, watched[i], json_object_get(value));
 		json_object_object_add(known, watched[i], json_object_get(value));
 	}
-	if (json_object_object_length(changes) == 0) {
+	if (json_length(changes) == 0) {
 		json_object_put(changes);
 		return;
 	}
@@ -196,7 +196,7 @@ static int take_stock(struct monitor *m, bool say)
 	r = vm_list(m->client, &list);
 	if (r != STATUS_DONE)
 		return r;
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	for (size_t i = 0; i < json_length(list); i++) {
 		struct json_object *vm = json_object_array_get_idx(list, i);
 
 		json_object_object_add(now, json_get_text(vm, "id"), json_object_get(vm));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nvmxctl policy list | show NAME | check FILE...: the policies that nvmxd knows,
- * and a look at a file before it becomes one.
+ * nvmxctl policy list | show NAME | check FILE... | edit NAME: the policies that nvmxd
+ * knows, and a look at a file before it becomes one.
  */
 #include "client/nvmxctl.h"
 
@@ -30,7 +30,7 @@ static int policy_list(struct client *c)
 	if (client_read_json(m, &rows) < 0)
 		return STATUS_FAILED;
 
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+	for (size_t i = 0; i < json_length(rows); i++) {
 		struct json_object *policy = json_object_new_object();
 
 		for (size_t k = 0; k < ARRAY_SIZE(list_columns); k++)
@@ -51,6 +51,10 @@ static int print_policy(struct client *c, struct json_object *any, struct json_o
 {
 	_cleanup_json_ struct json_object *rows = json_object_new_array();
 
+	if (!json_object_is_type(fields, json_type_object)) {
+		fprintf(stderr, "nvmxctl: nvmxd's GetPolicy is not one that this nvmxctl knows.\n");
+		return STATUS_FAILED;
+	}
 	json_object_object_foreach(fields, name, class) {
 		struct json_object *row = json_object_new_object();
 
@@ -130,7 +134,9 @@ int verb_policy(struct client *c)
 		return policy_show(c);
 	if (streq(what, "check") && n >= 1)
 		return check_files(c);
-	fprintf(stderr, "nvmxctl: It is \"nvmxctl policy list\", \"nvmxctl policy show NAME\" or "
-		"\"nvmxctl policy check FILE...\".\n");
+	if (streq(what, "edit") && n == 1)
+		return policy_edit(c);
+	fprintf(stderr, "nvmxctl: It is \"nvmxctl policy list\", \"nvmxctl policy show NAME\", "
+		"\"nvmxctl policy check FILE...\" or \"nvmxctl policy edit NAME\".\n");
 	return STATUS_USAGE;
 }

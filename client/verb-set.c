@@ -54,7 +54,7 @@ static int get_base(struct client *c, const char *policy, const struct field_tab
 	if (client_read_json(m, &any) < 0 || client_read_json(m, &fields) < 0 ||
 	    assignment_new(table, &none) < 0)
 		return fail(NULL);
-	changes = calloc(json_object_object_length(fields) + 1, sizeof(*changes));
+	changes = calloc(json_length(fields) + 1, sizeof(*changes));
 	if (!changes)
 		return fail(NULL);
 	changes[n++] = (struct policy_change) { VMWRITE_ANY_FIELD, json_object_get_string(any) };

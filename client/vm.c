@@ -133,7 +133,7 @@ int vm_list_fields(struct client *c, struct json_object **ret)
 	if (r < 0 || !fields)
 		return fail(r < 0 ? r : -ENOMEM);
 
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+	for (size_t i = 0; i < json_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
 		struct json_object *field = json_object_new_object();
 
@@ -155,7 +155,7 @@ static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *wor
 {
 	uint32_t bits = 0;
 
-	for (size_t i = 0; i < json_object_array_length(words); i++) {
+	for (size_t i = 0; i < json_length(words); i++) {
 		int bit = bit_of(json_object_get_string(json_object_array_get_idx(words, i)) ?: "");
 
 		if (bit >= 0)
@@ -173,7 +173,7 @@ static uint32_t class_or_intercept(const char *word)
 
 int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *ret_n)
 {
-	size_t n = fields ? json_object_array_length(fields) : 0;
+	size_t n = json_length(fields);
 	struct nvmx_field *table;
 
 	table = calloc(n + 1, sizeof(*table));
