@@ -37,6 +37,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-top $(B)
 	@tests/bus/nvmxctl-monitor $(B)
 	@tests/bus/nvmxctl-completion $(B)
+	@tests/bus/nvmxctl-screen $(B)
 	@tests/bus/nvmxctl-edit $(B)
 
 check-client-asan:
