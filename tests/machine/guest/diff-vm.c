@@ -178,6 +178,29 @@ static void restore(struct vm *vm, struct state *s)
 	must_ioctl(vm->vcpu, KVM_SET_DEBUGREGS, &s->debugregs, "KVM_SET_DEBUGREGS");
 }
 
+/*
+ * Can it be restored?  KVM_SET_SREGS refuses what user space gives it of an L2 that the
+ * processor would not have entered, and has not tried to yet.
+ */
+static bool is_restorable(struct state *s)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct vm probe;
+	bool good;
+
+	pthread_mutex_lock(&lock);
+	if (!probe.mem) {
+		pthread_mutex_lock(&newest_lock);
+		vm_new(&probe, VM_NO_BOOT);
+		pthread_mutex_unlock(&newest_lock);
+	}
+	good = ioctl(probe.vcpu, KVM_SET_SREGS, &s->sregs) == 0;
+	if (!good && errno != EINVAL)
+		bail("KVM_SET_SREGS");
+	pthread_mutex_unlock(&lock);
+	return good;
+}
+
 /* The same vCPU, its VMX state thrown away in between. */
 static void save_in_place(struct diff_vm *d)
 {
@@ -188,6 +211,8 @@ static void save_in_place(struct diff_vm *d)
 	struct state s;
 
 	save(&d->vm, &s);
+	if (!is_restorable(&s))
+		return;
 	must_ioctl(d->vm.vcpu, KVM_SET_NESTED_STATE, &none, "KVM_SET_NESTED_STATE of none");
 	restore(&d->vm, &s);
 	d->tally.saves++;
@@ -237,6 +262,8 @@ static void move(struct diff_vm *d, uint64_t *random)
 	struct state s;
 
 	save(&old, &s);
+	if (!is_restorable(&s))
+		return;
 	count_taken_up(d);
 	pthread_mutex_lock(&newest_lock);
 	vm_succeed(&d->vm, &old);
@@ -254,8 +281,7 @@ static void move(struct diff_vm *d, uint64_t *random)
 
 void diff_vm_new(struct diff_vm *ret, enum diff_kind kind, bool disturbed)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->kind = kind;
+	*ret = (struct diff_vm){ .kind = kind, .tally = ret->tally };
 	pthread_mutex_init(&ret->lock, NULL);
 	pthread_mutex_lock(&newest_lock);
 	vm_new(&ret->vm, VM_NO_BOOT);
@@ -357,7 +383,7 @@ static void interrupted(struct diff_vm *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void run_vcpu(struct diff_vm *d, enum diff_mode mode)
+static bool run_vcpu(struct diff_vm *d, enum diff_mode mode)
 {
 	for (;;) {
 		struct kvm_run *run = d->vm.run;
@@ -369,7 +395,9 @@ static void run_vcpu(struct diff_vm *d, enum diff_mode mode)
 			continue;
 		}
 		if (run->exit_reason == KVM_EXIT_IO && run->io.port == L1_PORT_DONE)
-			return;
+			return true;
+		if (run->exit_reason == KVM_EXIT_SHUTDOWN)
+			return false;
 		if (run->exit_reason != KVM_EXIT_IO ||
 		    (run->io.port != DIFF_PORT_PAUSE && run->io.port != L2_PORT)) {
 			errno = 0;
@@ -389,10 +417,11 @@ static void run_vcpu(struct diff_vm *d, enum diff_mode mode)
 	}
 }
 
-void diff_vm_run(struct diff_vm *d, enum diff_mode mode, uint64_t seed)
+bool diff_vm_run(struct diff_vm *d, enum diff_mode mode, uint64_t seed)
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	pthread_t other;
+	bool done;
 
 	d->vm.m->ops[0] = (struct l1_op){ .op = L1_DIFF };
 	d->vm.m->nr_ops = 1;
@@ -406,9 +435,10 @@ void diff_vm_run(struct diff_vm *d, enum diff_mode mode, uint64_t seed)
 		if (errno)
 			bail("pthread_create");
 	}
-	run_vcpu(d, mode);
+	done = run_vcpu(d, mode);
 	if (mode == DIFF_ANYTIME) {
 		d->stop = true;
 		pthread_join(other, NULL);
 	}
+	return done;
 }

@@ -59,15 +59,19 @@ enum diff_mode {
 /* Before anything else. @one_in: of so many opportunities to disturb a VM one is used. */
 void diff_vm_setup(unsigned int one_in);
 
-/* @disturbed: a policy has to hide what DIFF_HIDE hides, not user space. */
+/* @ret: with a tally to add to.  @disturbed: a policy has to hide what DIFF_HIDE hides, not user space. */
 void diff_vm_new(struct diff_vm *ret, enum diff_kind kind, bool disturbed);
 void diff_vm_free(struct diff_vm *d);
 
 /* Has the module profiling windows? */
 bool diff_vm_has_windows(void);
 
-/* Runs the block that is described in the VM's memory. */
-void diff_vm_run(struct diff_vm *d, enum diff_mode mode, uint64_t seed);
+/*
+ * Runs the block that is described in the VM's memory.  False: to the point where L1 was
+ * shut down, as by an abort of VMX, with the records so far; the VM is good for nothing
+ * after it.
+ */
+bool diff_vm_run(struct diff_vm *d, enum diff_mode mode, uint64_t seed);
 
 static inline struct diff_control *diff_vm_control(struct diff_vm *d)
 {

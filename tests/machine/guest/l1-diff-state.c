@@ -196,6 +196,25 @@ static uint64_t control_variant(uint32_t field, uint64_t good)
 	}
 }
 
+/*
+ * An event to inject.  Of one that is interrupted before the processor has taken it KVM
+ * keeps no more than fits one of its own: of an exception the vector, of software's the
+ * length of the instruction as long as the vCPU stays in its VM, of others nothing.  #BP
+ * is software's to KVM whatever its type was.
+ */
+static uint64_t event_variant(void)
+{
+	unsigned int type = diff_below(8);
+	uint64_t vector = ONE_OF(0, 1, 2, 3, 6, 8, 13, 14, 32, 0xfe);
+
+	if (DIFF->interrupted) {
+		type &= 3;
+		vector = type == 3 && vector == 3 ? 6 : vector;
+	}
+	return 1U << 31 | type << 8 | vector | (diff_below(3) ? 0 : 1U << 11) |
+	       (diff_below(8) ? 0 : 1U << 12);
+}
+
 static uint64_t guest_variant(uint32_t field, uint64_t good)
 {
 	switch (field) {
@@ -216,8 +235,7 @@ static uint64_t guest_variant(uint32_t field, uint64_t good)
 	case VMCS_LINK_POINTER:
 		return ONE_OF(good, DIFF_SHADOW_VMCS, DIFF_VMCS_WRONG, 0x123, HIGH_BIT);
 	case VM_ENTRY_INTR_INFO_FIELD:
-		return 1U << 31 | diff_below(8) << 8 | ONE_OF(0, 1, 2, 3, 6, 8, 13, 14, 32, 0xfe) |
-		       (diff_below(3) ? 0 : 1U << 11) | (diff_below(8) ? 0 : 1U << 12);
+		return event_variant();
 	default:
 		return good;
 	}

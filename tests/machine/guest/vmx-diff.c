@@ -90,14 +90,20 @@ static enum diff_kind block_kind(uint32_t block)
 }
 
 /* Of two blocks, one can be repeated exactly. */
+static bool is_interrupted(uint32_t block)
+{
+	return block & 1;
+}
+
 static enum diff_mode block_mode(uint32_t block)
 {
 	if (!comparing)
 		return DIFF_QUIET;
-	return block & 1 ? DIFF_ANYTIME : DIFF_AT_PAUSES;
+	return is_interrupted(block) ? DIFF_ANYTIME : DIFF_AT_PAUSES;
 }
 
-static void run_block(struct diff_vm *d, uint32_t block)
+/* False: L1 was shut down, and the VM with it. */
+static bool run_block(struct diff_vm *d, uint32_t block)
 {
 	struct diff_control *c = diff_vm_control(d);
 
@@ -105,8 +111,9 @@ static void run_block(struct diff_vm *d, uint32_t block)
 	c->seed = block_seed(block);
 	c->nr_ops = want.ops;
 	c->nr_fields = want.nr_fields;
+	c->interrupted = is_interrupted(block);
 	memcpy(c->fields, want.fields, sizeof(c->fields));
-	diff_vm_run(d, block_mode(block), c->seed);
+	return diff_vm_run(d, block_mode(block), c->seed);
 }
 
 static uint64_t hash_of(struct diff_vm *d)
@@ -191,8 +198,9 @@ static void *work(void *arg)
 		struct diff_vm *d = &w->vms[block_kind(want.first + i)];
 		struct diff_control *c;
 		struct block b;
+		bool alive;
 
-		run_block(d, want.first + i);
+		alive = run_block(d, want.first + i);
 		c = diff_vm_control(d);
 		b = (struct block){ .hash = hash_of(d), .records = c->nr_records, .done = c->done };
 		add_sums(&w->sums, c);
@@ -200,6 +208,10 @@ static void *work(void *arg)
 			want.blocks[i] = b;
 		else if (memcmp(&b, &want.blocks[i], sizeof(b)))
 			keep(d, want.first + i);
+		if (!alive) {
+			diff_vm_free(d);
+			diff_vm_new(d, block_kind(want.first + i), comparing);
+		}
 	}
 	for (i = 0; i < DIFF_NR_KINDS; i++)
 		diff_vm_free(&w->vms[i]);
