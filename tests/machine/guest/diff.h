@@ -133,7 +133,6 @@ struct diff_record {
  * @seed: in
  * @nr_ops: in; VMX instructions; the step that reaches the number is finished
  * @nr_fields: in
- * @interrupted: in; an entry into L2 may be interrupted before it has happened
  * @fields: in; encodings of vmcs12's fields
  * @nr_records: out; also while the block runs
  * @done: out; VMX instructions
@@ -146,7 +145,6 @@ struct diff_control {
 	uint64_t seed;
 	uint32_t nr_ops;
 	uint32_t nr_fields;
-	uint32_t interrupted;
 	uint32_t nr_records;
 	uint32_t done;
 	uint32_t entries;

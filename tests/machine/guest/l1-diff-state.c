@@ -197,20 +197,18 @@ static uint64_t control_variant(uint32_t field, uint64_t good)
 }
 
 /*
- * An event to inject.  Of one that is interrupted before the processor has taken it KVM
- * keeps no more than fits one of its own: of an exception the vector, of software's the
- * length of the instruction as long as the vCPU stays in its VM, of others nothing.  #BP
- * is software's to KVM whatever its type was.
+ * An event to inject.  An entry may be interrupted, by anything on the host, before the
+ * processor has taken its event, of which KVM keeps no more than fits one of its own: of
+ * an exception the vector, of software's the length of the instruction as long as the vCPU
+ * stays in its VM, of others nothing.  #BP is software's to KVM whatever its type was.
  */
 static uint64_t event_variant(void)
 {
-	unsigned int type = diff_below(8);
+	unsigned int type = diff_below(4);
 	uint64_t vector = ONE_OF(0, 1, 2, 3, 6, 8, 13, 14, 32, 0xfe);
 
-	if (DIFF->interrupted) {
-		type &= 3;
-		vector = type == 3 && vector == 3 ? 6 : vector;
-	}
+	if (type == 3 && vector == 3)
+		vector = 6;
 	return 1U << 31 | type << 8 | vector | (diff_below(3) ? 0 : 1U << 11) |
 	       (diff_below(8) ? 0 : 1U << 12);
 }

@@ -90,16 +90,11 @@ static enum diff_kind block_kind(uint32_t block)
 }
 
 /* Of two blocks, one can be repeated exactly. */
-static bool is_interrupted(uint32_t block)
-{
-	return block & 1;
-}
-
 static enum diff_mode block_mode(uint32_t block)
 {
 	if (!comparing)
 		return DIFF_QUIET;
-	return is_interrupted(block) ? DIFF_ANYTIME : DIFF_AT_PAUSES;
+	return block & 1 ? DIFF_ANYTIME : DIFF_AT_PAUSES;
 }
 
 /* False: L1 was shut down, and the VM with it. */
@@ -111,7 +106,6 @@ static bool run_block(struct diff_vm *d, uint32_t block)
 	c->seed = block_seed(block);
 	c->nr_ops = want.ops;
 	c->nr_fields = want.nr_fields;
-	c->interrupted = is_interrupted(block);
 	memcpy(c->fields, want.fields, sizeof(c->fields));
 	return diff_vm_run(d, block_mode(block), c->seed);
 }
