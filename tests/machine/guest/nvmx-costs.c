@@ -280,6 +280,7 @@ static void test_sum(void)
 	for (i = 0; i < NR_MEMBERS; i++)
 		expect_is(member(&one[1], i), 0, "member %u of a vCPU that has done nothing", i);
 	enter(&vms[0], PAGE_FAULT_ERROR_CODE_MASK, 1, 90);
+	vm_vmread(&vms[0], GUEST_CS_AR_BYTES);
 	one[0] = counters_of(fd, 0);
 	enter(&vms[1], GUEST_ES_BASE, 1, 30);
 	one[1] = counters_of(fd, 1);
