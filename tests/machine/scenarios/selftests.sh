@@ -12,7 +12,7 @@ slow="$slow xapic_state_test xen_shinfo_test"
 seeds=4711
 if [ -n "$nvmx_long" ]; then
 	slow=
-	seeds="1 2 3 4 5 6 7 8"
+	seeds="1 2 3"
 	selftests_limit=300
 	selftests_limit_random=1200
 fi
