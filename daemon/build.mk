@@ -9,7 +9,7 @@ LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
 DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)
 DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-files.o manager-dbus.o \
 			vm.o vm-policy.o vm-profile.o vm-dbus.o describe.o polkit.o log.o \
-			link.o link-device.o link-loopback.o libvirt.o libvirt-thread.o \
+			retry.o link.o link-device.o link-loopback.o libvirt.o libvirt-thread.o \
 			libvirt-domain.o libvirt-socket.o libvirt-writer.o statistics.o)
 
 ALL		+= $(B)/daemon/nvmxd

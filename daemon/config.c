@@ -206,7 +206,7 @@ static int load_file(struct loader *l, const char *path)
 	r = fd < 0 ? fd : conf_files_read(fd, path, &text, &size, &sentence);
 	if (r >= 0)
 		r = config_parse(path, text, size, &f, &sentence);
-	if (r == -ENOMEM)
+	if (is_shortage(r))
 		return r;
 	if (r < 0) {
 		on_list_error(sentence ?: "Out of memory.", l);

@@ -86,7 +86,10 @@ static int get_metadata(struct libvirt *l, virDomainPtr dom, struct domain_info 
 	return 0;
 }
 
-/* The pid that libvirt wrote down for a running domain; 0: there is none to be read. */
+/*
+ * The pid that libvirt wrote down for a running domain; 0: there is none to be read; -ENOMEM
+ * and the like: perhaps there is.
+ */
 static pid_t read_pid(const char *name)
 {
 	_cleanup_free_ char *path = NULL;
@@ -95,13 +98,15 @@ static pid_t read_pid(const char *name)
 	ssize_t n;
 	long pid;
 
-	if (strchr(name, '/') || asprintf(&path, PID_DIR "/%s.pid", name) < 0) {
-		path = NULL;
+	if (strchr(name, '/'))
 		return 0;
+	if (asprintf(&path, PID_DIR "/%s.pid", name) < 0) {
+		path = NULL;
+		return -ENOMEM;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return 0;
+		return is_shortage(-errno) ? -errno : 0;
 	n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0 || !isdigit((unsigned char)text[0]))
 		return 0;
@@ -143,7 +148,12 @@ int libvirt_post_domain(struct libvirt *l, virDomainPtr dom)
 		return r;
 	}
 	if (m->info.id >= 0) {
-		m->info.pid = read_pid(m->info.name);
+		r = read_pid(m->info.name);
+		if (r < 0) {
+			libvirt_message_free(m);
+			return r;
+		}
+		m->info.pid = r;
 		m->info.has_statistics = has_statistics(dom);
 	}
 	libvirt_post(l, m);

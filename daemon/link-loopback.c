@@ -45,12 +45,12 @@ static int loopback_call(int fd, unsigned int request, void *arg)
 	iov[1] = (struct iovec) { arg, call->arg_size };
 	iov[2] = (struct iovec) { (void *)(uintptr_t)array,
 				  call->to_kernel ? room * call->element : 0 };
-	if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
-		return socket_error();
-
+	/* Before anything is sent: a call without memory for its answer was not made. */
 	out = malloc(LOOPBACK_MESSAGE_MAX);
 	if (!out)
 		return -ENOMEM;
+	if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
+		return socket_error();
 	k = recv(fd, out, LOOPBACK_MESSAGE_MAX, 0);
 	if (k < 0)
 		return socket_error();

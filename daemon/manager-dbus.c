@@ -526,30 +526,52 @@ int manager_bus_add(struct manager *m)
 	return r;
 }
 
+/* ---- signals ---- */
+
+void manager_bus_check_sent(struct manager *m, int r)
+{
+	/* A bus that is lost ends the loop by itself. */
+	if (r >= 0 || r == -ENOTCONN || r == -ECONNRESET || r == -ESTALE)
+		return;
+	log_error("A change could not be told on the bus (%s); nvmxd ends, to be started again, so that all look anew.",
+		  strerror(-r));
+	sd_event_exit(m->event, r);
+}
+
 void manager_bus_changed(struct manager *m, const char *property)
 {
-	sd_bus_emit_properties_changed(m->bus, MANAGER_PATH, MANAGER_INTERFACE, property, NULL);
+	manager_bus_check_sent(m, sd_bus_emit_properties_changed(m->bus, MANAGER_PATH, MANAGER_INTERFACE,
+								 property, NULL));
+}
+
+/* VMNew, VMRemoved, VMXStarted */
+static void send_vm_signal(struct manager *m, const struct vm *vm, const char *member)
+{
+	manager_bus_check_sent(m, sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, member,
+						     "to", vm->id, vm->path));
 }
 
 void manager_bus_vm_new(struct manager *m, const struct vm *vm)
 {
-	sd_bus_emit_object_added(m->bus, vm->path);
-	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMNew", "to", vm->id, vm->path);
+	manager_bus_check_sent(m, sd_bus_emit_object_added(m->bus, vm->path));
+	send_vm_signal(m, vm, "VMNew");
 }
 
 void manager_bus_vm_removed(struct manager *m, const struct vm *vm)
 {
-	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMRemoved", "to", vm->id, vm->path);
-	sd_bus_emit_object_removed(m->bus, vm->path);
+	send_vm_signal(m, vm, "VMRemoved");
+	manager_bus_check_sent(m, sd_bus_emit_object_removed(m->bus, vm->path));
 }
 
 void manager_bus_policy_changed(struct manager *m, const struct vm *vm)
 {
-	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "PolicyChanged", "toss", vm->id,
-			   vm->path, vm->policy.base, policy_source_to_string(vm->policy.source));
+	manager_bus_check_sent(m, sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE,
+						     "PolicyChanged", "toss", vm->id, vm->path,
+						     vm->policy.base,
+						     policy_source_to_string(vm->policy.source)));
 }
 
 void manager_bus_vmx_started(struct manager *m, const struct vm *vm)
 {
-	sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, "VMXStarted", "to", vm->id, vm->path);
+	send_vm_signal(m, vm, "VMXStarted");
 }

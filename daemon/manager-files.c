@@ -10,7 +10,8 @@
 
 struct reading {
 	struct manager *m;
-	char *first;		/* sentence; the others are in the log only */
+	bool failed;
+	char *first;		/* sentence; the others are in the log only; NULL: no memory */
 };
 
 /*
@@ -43,6 +44,7 @@ static void on_file_error(const char *sentence, void *userdata)
 
 	if (!said_before(reading->m, sentence))
 		log_event(LOG_ERR, MESSAGE_FILE_REFUSED, "%s", sentence);
+	reading->failed = true;
 	if (!reading->first)
 		reading->first = strdup(sentence);
 }
@@ -65,9 +67,9 @@ static int end(struct reading *reading, char **error, char **ret_error)
 {
 	free(*error);
 	*error = steal_ptr(reading->first);
-	if (!*error)
+	if (!reading->failed)
 		return 0;
-	if (ret_error)
+	if (ret_error && *error)
 		*ret_error = strdup(*error);
 	return -EBADMSG;
 }
@@ -134,17 +136,30 @@ static int reload_config(struct manager *m, char **ret_error)
 	return end(&reading, &m->config_error, ret_error);
 }
 
-int manager_reload(struct manager *m, char **ret_error)
+/* -EBADMSG as well if a file is broken. */
+static int reload(struct manager *m, char **ret_error)
 {
 	int r, k;
 
-	free(steal_ptr(m->files_said));
 	k = reload_config(m, ret_error);
 	if (k < 0 && k != -EBADMSG)
 		return k;
 	r = manager_load_policies(m, k < 0 ? NULL : ret_error);
-	if (r < 0 && r != -EBADMSG)
+	return r < 0 && r != -EBADMSG ? r : k < 0 ? k : r;
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	int r;
+
+	free(steal_ptr(m->files_said));
+	r = reload(m, ret_error);
+	m->reload_again = r < 0 && r != -EBADMSG;
+	if (m->reload_again) {
+		log_error("The configuration and policy files could not be read: %s.", strerror(-r));
+		manager_try_again(m, r);
 		return r;
+	}
 
 	log_event(LOG_INFO, MESSAGE_RELOADED, "The configuration and policy files have been read again.");
 	manager_missing_changed(m);
@@ -155,5 +170,5 @@ int manager_reload(struct manager *m, char **ret_error)
 	}
 	statistics_configure(m);
 
-	return k < 0 ? k : r;
+	return r;
 }

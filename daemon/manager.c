@@ -184,6 +184,7 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 		r = insert_vm(m, vm);
 	if (r < 0) {
 		log_message(LOG_ERR, NULL, id, NULL, "VM %" PRIu64 " is not managed: %s.", id, strerror(-r));
+		manager_try_again(m, r);
 		return;
 	}
 
@@ -271,8 +272,22 @@ static void on_record(const struct nvmx_event *event, void *userdata)
 		r = list_vms(m);
 		if (r < 0)
 			log_error("The VMs could not be listed: %s.", strerror(-r));
+		manager_try_again(m, r);
 		break;
 	}
+}
+
+/* Of what could not be read now the VMs keep what they have. */
+static void load_policies(struct manager *m)
+{
+	int r;
+
+	r = manager_load_policies(m, NULL);
+	if (r >= 0 || r == -EBADMSG)
+		return;
+	log_error("The policy files could not be read: %s.", strerror(-r));
+	m->reload_again = true;
+	manager_try_again(m, r);
 }
 
 static void drop_kernel(struct manager *m)
@@ -295,7 +310,7 @@ static void lose_kernel(struct manager *m, int r)
 	drop_kernel(m);
 	m->link_error = -ENOENT;
 	set_support(m, KERNEL_NO_MODULE);
-	manager_load_policies(m, NULL);
+	load_policies(m);
 
 	r = start_waiting(m);
 	if (r < 0) {
@@ -364,16 +379,17 @@ static int try_kernel(struct manager *m)
 	r = link_open(&m->link);
 	if (r >= 0) {
 		r = read_kernel(m);
-		if (r >= 0)
-			r = manager_load_policies(m, NULL);
-		if (r >= 0 || r == -EBADMSG)
+		if (r >= 0) {
+			load_policies(m);
 			r = list_vms(m);
+		}
 		if (r < 0) {
 			drop_kernel(m);
 			set_support(m, KERNEL_NO_MODULE);
 		}
 	}
 	if (r < 0) {
+		manager_try_again(m, r);
 		if (r == m->link_error)
 			return r;
 		m->link_error = r;
@@ -381,6 +397,8 @@ static int try_kernel(struct manager *m)
 		if (r == -EACCES || r == -EPERM)
 			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
 				  m->link.path, strerror(-r));
+		else if (is_shortage(r))
+			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s cannot be used for now: %s.", m->link.path, strerror(-r));
 		else
 			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s is not there (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
 				   m->link.path, strerror(-r));
@@ -401,11 +419,10 @@ static int try_kernel(struct manager *m)
 static int on_watch(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_free_ char *path = strdup(m->link.path);
 
-	if (!path)
-		return -ENOMEM;
-	if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, basename(path))))
+	/* Nothing here may fail: sd-event would never call it again. */
+	if ((event->mask & IN_Q_OVERFLOW) ||
+	    (event->len > 0 && streq(event->name, strrchr(m->link.path, '/') + 1)))
 		try_kernel(m);
 	return 0;
 }
@@ -428,6 +445,31 @@ static int start_waiting(struct manager *m)
 
 	try_kernel(m);
 	return 0;
+}
+
+/* ---- another try ---- */
+
+void manager_try_again(struct manager *m, int r)
+{
+	if (is_shortage(r))
+		retry_soon(m->retry);
+}
+
+static void on_retry(void *userdata)
+{
+	struct manager *m = userdata;
+	int r = 0;
+
+	if (m->link.fd < 0)
+		(void)try_kernel(m);	/* says and notes itself what is wrong */
+	else
+		r = list_vms(m);
+	manager_try_again(m, r);
+
+	if (m->reload_again)
+		manager_reload(m, NULL);
+	for (size_t i = 0; i < m->n_vms; i++)
+		vm_try_again(m->vms[i]);
 }
 
 /* ---- libvirt ---- */
@@ -458,8 +500,8 @@ static void on_libvirt_state(bool connected, void *userdata)
 
 	/* Domains report by themselves; a uuid that libvirt does not know would not. */
 	for (size_t i = 0; i < m->n_vms; i++)
-		if (!isempty(m->vms[i]->uuid) && m->vms[i]->domain == VM_DOMAIN_ASKED)
-			libvirt_lookup(m->libvirt, m->vms[i]->uuid);
+		if (m->vms[i]->domain == VM_DOMAIN_ASKED)
+			vm_ask_libvirt(m->vms[i]);
 }
 
 static void on_written(const struct statistics_result *result, void *userdata)
@@ -486,6 +528,9 @@ int manager_new(const struct manager_options *options, struct manager **ret)
 	r = sd_event_set_watchdog(m->event, true);
 	if (r < 0)
 		return r;
+	r = retry_new(m->event, on_retry, m, &m->retry);
+	if (r < 0)
+		return r;
 
 	*ret = steal_ptr(m);
 	return 0;
@@ -498,6 +543,7 @@ struct manager *manager_free(struct manager *m)
 
 	statistics_stop(m);
 	libvirt_free(m->libvirt);
+	m->retry = retry_free(m->retry);
 	polkit_stop();
 	/* Nothing more to say on the bus: the name is given up by closing it. */
 	m->bus = sd_bus_flush_close_unref(m->bus);
@@ -526,8 +572,10 @@ int manager_start(struct manager *m)
 	r = manager_load_config(m);
 	if (r >= 0 || r == -EBADMSG)
 		r = manager_load_policies(m, NULL);
-	if (r < 0 && r != -EBADMSG)
+	if (r < 0 && r != -EBADMSG) {
+		log_error("The configuration and policy files could not be read: %s.", strerror(-r));
 		return r;
+	}
 
 	r = manager_bus_add(m);
 	if (r < 0)

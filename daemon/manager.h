@@ -15,6 +15,7 @@
 
 #include "daemon/config.h"
 #include "daemon/link.h"
+#include "daemon/retry.h"
 #include "daemon/statistics.h"
 #include "policy/policy.h"
 
@@ -46,6 +47,8 @@ struct manager {
 
 	sd_event *event;
 	sd_bus *bus;
+	struct retry *retry;		/* see manager_try_again() */
+	bool reload_again;		/* files could not be read, whoever asked for it */
 
 	struct link link;
 	sd_event_source *link_event;	/* records and EPOLLHUP, while the link is open */
@@ -90,6 +93,13 @@ int manager_load_policies(struct manager *m, char **ret_error);
  */
 int manager_reload(struct manager *m, char **ret_error);
 
+/*
+ * r is why something was not done.  If the host had too little of something, the
+ * manager soon looks again at the kernel, at its files, and at what VMs have noted as not
+ * done (see vm_try_again()); else nothing happens.
+ */
+void manager_try_again(struct manager *m, int r);
+
 const char *kernel_support_to_string(enum kernel_support support);
 /* Why policies are not possible, as a sentence; NULL if they are. */
 const char *manager_why_unsupported(const struct manager *m);
@@ -116,6 +126,11 @@ int describe_vm(const struct vm *vm, char **ret);
 /* A property that is a string. */
 const char *manager_bus_text(const struct manager *m, const char *property);
 int manager_bus_add(struct manager *m);
+/*
+ * r is what became of a signal.  One that is lost cannot be made good, for whoever
+ * listens believes to know all: nvmxd ends then.
+ */
+void manager_bus_check_sent(struct manager *m, int r);
 void manager_bus_changed(struct manager *m, const char *property);
 void manager_bus_vm_new(struct manager *m, const struct vm *vm);
 void manager_bus_vm_removed(struct manager *m, const struct vm *vm);

@@ -209,18 +209,30 @@ static int compute(struct vm *vm, sd_bus_message *call, struct assignment **ret,
 	return r < 0 ? bus_error_set(error, r, sentence) : 0;
 }
 
+/* Digits without a leading zero, so that each VM has one path. */
+static bool parse_id(const char *s, uint64_t *ret)
+{
+	char *end;
+
+	if (*s < '1' || *s > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return errno == 0 && !*end;
+}
+
 /* After polkit: the VM may have gone meanwhile. */
 static int find_again(struct manager *m, sd_bus_message *call, struct vm **ret, sd_bus_error *error)
 {
-	const char *path = sd_bus_message_get_path(call);
+	const char *id_text = strrchr(sd_bus_message_get_path(call), '/') + 1;
+	struct vm *vm;
+	uint64_t id;
 
-	for (size_t i = 0; i < m->n_vms; i++)
-		if (streq(m->vms[i]->path, path)) {
-			*ret = m->vms[i];
-			return 0;
-		}
-
-	return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %s is gone.", strrchr(path, '/') + 1);
+	vm = parse_id(id_text, &id) ? manager_find_vm(m, id) : NULL;
+	if (!vm)
+		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %s is gone.", id_text);
+	*ret = vm;
+	return 0;
 }
 
 static int set_policy_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -480,18 +492,6 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-/* Digits without a leading zero, so that each VM has one path. */
-static bool parse_id(const char *s, uint64_t *ret)
-{
-	char *end;
-
-	if (*s < '1' || *s > '9')
-		return false;
-	errno = 0;
-	*ret = strtoull(s, &end, 10);
-	return errno == 0 && !*end;
-}
-
 static int find(sd_bus *bus, const char *path, const char *interface, void *userdata,
 		void **ret_found, sd_bus_error *error)
 {
@@ -552,6 +552,7 @@ void vm_bus_changed(struct vm *vm, const char *const *properties)
 {
 	if (!vm->announced || !properties[0])
 		return;
-	sd_bus_emit_properties_changed_strv(vm->manager->bus, vm->path, VM_INTERFACE,
-					    (char **)properties);
+	manager_bus_check_sent(vm->manager,
+			       sd_bus_emit_properties_changed_strv(vm->manager->bus, vm->path,
+								   VM_INTERFACE, (char **)properties));
 }

@@ -99,6 +99,8 @@ int vm_policy_refresh(struct vm *vm)
 	int r;
 
 	r = read_policy(vm, &new);
+	vm->stale = is_shortage(r);
+	manager_try_again(vm->manager, r);
 	if (r < 0)
 		return r;
 	vm->policy = new;
@@ -177,7 +179,7 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 	size_t n;
 	int r;
 
-	if (in_force(vm, a, base, source))
+	if (!vm->stale && in_force(vm, a, base, source))
 		return 0;
 	if (why)
 		return error_set(ret_error, -ENOTCONN, "%s", why);
@@ -196,7 +198,8 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 
 	log_vm_event(vm, LOG_INFO, MESSAGE_POLICY_SET, "VM %" PRIu64 " (%s) has policy %s now (%s).",
 		     vm->id, vm->name, base, policy_source_to_string(source));
-	return vm_policy_refresh(vm);
+	r = vm_policy_refresh(vm);
+	return vm->stale ? 0 : r;	/* it is in force, and soon shown */
 }
 
 static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
@@ -291,6 +294,13 @@ void vm_policy_settle(struct vm *vm, bool supersede_runtime)
 	const char *base;
 	int r;
 
+	/* Whether it is one set at run time must be known. */
+	if (vm->stale && vm_policy_refresh(vm) < 0) {
+		vm->undecided = true;
+		vm->supersede |= supersede_runtime;
+		return;
+	}
+	vm->undecided = vm->supersede = false;
 	if (vm->domain == VM_DOMAIN_ASKED)
 		return;
 	if (vm->policy.source == POLICY_SOURCE_RUNTIME && !supersede_runtime)
@@ -307,6 +317,11 @@ void vm_policy_settle(struct vm *vm, bool supersede_runtime)
 	if (r >= 0) {
 		set_error(vm, NULL);
 		return;
+	}
+	if (is_shortage(r)) {
+		vm->undecided = true;
+		vm->supersede = supersede_runtime;
+		manager_try_again(vm->manager, r);
 	}
 
 	if (!sentence)
@@ -363,6 +378,8 @@ int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, c
 	if (r < 0)
 		return r;
 
+	/* The last writer wins over what is still to be tried. */
+	vm->undecided = vm->supersede = false;
 	set_error(vm, NULL);
 	return 0;
 }

@@ -127,12 +127,21 @@ void vm_set_vmxon(struct vm *vm)
 		     vm->id, vm->name);
 }
 
+/* What libvirt says of the domain is not known, or could not be taken. */
+static void ask_again(struct vm *vm, int r)
+{
+	vm->unasked = true;
+	manager_try_again(vm->manager, r);
+}
+
 /*
  * Settles what needs no answer; a VM whose domain libvirt may know waits for it,
  * so that a policy in force is not changed back and forth by a restart.
  */
 void vm_ask_libvirt(struct vm *vm)
 {
+	int r;
+
 	if (!vm->manager->libvirt || isempty(vm->uuid)) {
 		vm_policy_settle(vm, false);
 		return;
@@ -140,23 +149,38 @@ void vm_ask_libvirt(struct vm *vm)
 
 	if (vm->domain == VM_DOMAIN_NONE)
 		vm->domain = VM_DOMAIN_ASKED;
-	if (vm->manager->libvirt_connected)
-		libvirt_lookup(vm->manager->libvirt, vm->uuid);
+	if (!vm->manager->libvirt_connected)
+		return;		/* when it is, each VM that waits is asked for */
+	r = libvirt_lookup(vm->manager->libvirt, vm->uuid);
+	if (r < 0)
+		ask_again(vm, r);
 }
 
-static void set_name(struct vm *vm, const char *name)
+void vm_try_again(struct vm *vm)
+{
+	if (vm->unasked) {
+		vm->unasked = false;
+		vm_ask_libvirt(vm);
+	}
+	if (vm->undecided || vm->stale)
+		vm_policy_settle(vm, vm->supersede);
+	statistics_check(vm);
+}
+
+static int set_name(struct vm *vm, const char *name)
 {
 	char *copy;
 
 	if (isempty(name) || streq(vm->name, name))
-		return;
+		return 0;
 	copy = strdup(name);
 	if (!copy)
-		return;
+		return -ENOMEM;
 
 	free(vm->name);
 	vm->name = copy;
 	vm_bus_changed(vm, (const char *const[]) { "Name", NULL });
+	return 0;
 }
 
 /* The sentence becomes the VM's; said in the log when it is a new one. */
@@ -181,36 +205,46 @@ static bool text_equal(const char *a, const char *b)
 	return a && b ? streq(a, b) : a == b;
 }
 
-/* What the running domain's metadata is now, as libvirt said it. */
-static void take_metadata(struct vm *vm, const struct domain_info *info)
+/* What the running domain's metadata is now, as libvirt said it.  -ENOMEM: nothing is changed. */
+static int take_metadata(struct vm *vm, const struct domain_info *info)
 {
 	_cleanup_metadata_ struct metadata *metadata = NULL;
+	_cleanup_free_ char *text = NULL;
 	char *sentence = NULL;
 	bool first, supersede;
 	int r = 0;
 
 	if (info->error < 0) {
 		sentence = strdup(info->error_text ? info->error_text : strerror(-info->error));
+		if (!sentence)
+			return -ENOMEM;
 		set_metadata_error(vm, sentence);
-		return;
+		return 0;
 	}
 
 	first = !vm->metadata_seen;
-	vm->metadata_seen = true;
 
 	/* The same thing may be told many times. */
 	if (!first && !vm->metadata_error && text_equal(vm->metadata_text, info->metadata))
-		return;
+		return 0;
 
-	if (info->metadata)
-		r = metadata_parse(info->metadata, &metadata, &sentence);
+	if (info->metadata) {
+		text = strdup(info->metadata);
+		r = text ? metadata_parse(text, &metadata, &sentence) : -ENOMEM;
+	}
+	/* An error of which there is no sentence is none that somebody could put right. */
+	if (r == -ENOMEM || (r < 0 && !sentence)) {
+		free(sentence);
+		return -ENOMEM;
+	}
+	vm->metadata_seen = true;
 	if (r < 0) {
 		set_metadata_error(vm, sentence);
-		return;
+		return 0;
 	}
 
 	free(vm->metadata_text);
-	vm->metadata_text = info->metadata ? strdup(info->metadata) : NULL;
+	vm->metadata_text = steal_ptr(text);
 	free(steal_ptr(vm->metadata_error));
 
 	/*
@@ -221,6 +255,7 @@ static void take_metadata(struct vm *vm, const struct domain_info *info)
 	metadata_free(vm->metadata);
 	vm->metadata = steal_ptr(metadata);
 	vm_policy_settle(vm, supersede);
+	return 0;
 }
 
 /*
@@ -250,6 +285,8 @@ static bool is_its_process(struct vm *vm, const struct domain_info *info)
 
 void vm_on_domain(struct vm *vm, const struct domain_info *info)
 {
+	int r;
+
 	/* A domain that does not run is not this VM, or is this VM's end. */
 	if (info->kind != DOMAIN_INFO || info->id < 0) {
 		if (vm->domain == VM_DOMAIN_ASKED && info->kind != DOMAIN_GONE) {
@@ -261,8 +298,17 @@ void vm_on_domain(struct vm *vm, const struct domain_info *info)
 
 	if (!is_its_process(vm, info))
 		return;
-	vm->domain = VM_DOMAIN_KNOWN;
-	set_name(vm, info->name);
-	take_metadata(vm, info);
+	/* Without the name a match could not be found: nothing is decided then. */
+	r = set_name(vm, info->name);
+	if (r >= 0) {
+		vm->domain = VM_DOMAIN_KNOWN;
+		r = take_metadata(vm, info);
+	}
+	if (r < 0) {
+		log_vm(vm, LOG_ERR, "What libvirt says of domain %s could not be taken: %s.",
+		       info->name, strerror(-r));
+		ask_again(vm, r);
+		return;
+	}
 	statistics_on_domain(vm, info);
 }

@@ -72,6 +72,12 @@ struct vm {
 	char *error;			/* PolicyError; NULL: none */
 	bool announced;			/* on the bus */
 
+	/* What there was no memory for, until vm_try_again(). */
+	bool stale;			/* the kernel may have another policy than this says */
+	bool unasked;			/* libvirt is to be asked, or asked again */
+	bool undecided;			/* the policy is to be decided, ... */
+	bool supersede;			/* ... also in the place of one set at run time */
+
 	int profile_fd;			/* its window may have ended by itself; -EBADF: none */
 	sd_bus_track *profile_owner;	/* whoever started it */
 };
@@ -85,6 +91,8 @@ DEFINE_CLEANUP(struct vm *, vm_free)
 int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret);
 void vm_set_vmxon(struct vm *vm);
 void vm_ask_libvirt(struct vm *vm);
+/* Does what could not be done before; says to the manager what still cannot. */
+void vm_try_again(struct vm *vm);
 void vm_on_domain(struct vm *vm, const struct domain_info *info);
 
 /* vm-policy.c */

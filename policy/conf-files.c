@@ -66,7 +66,10 @@ static int add_dir(struct list *l, const char *dir, const char *suffix, char **r
 
 	d = opendir(dir);
 	if (!d) {
-		if (errno != ENOENT)
+		r = -errno;
+		if (is_shortage(r))
+			return r;
+		if (r != -ENOENT)
 			error_set(ret_error, 0, "%s: The directory cannot be read: %m.", dir);
 		return 0;
 	}

@@ -38,6 +38,8 @@ static char *attribute_text(const xmlAttr *attribute)
 	char *copy;
 
 	s = xmlNodeListGetString(attribute->doc, attribute->children, 1);
+	if (!s && attribute->children)
+		return NULL;
 	copy = strdup(s ? (const char *)s : "");
 	xmlFree(s);
 	return copy;
@@ -177,6 +179,8 @@ static int malformed(const xmlParserCtxt *context, char **ret_error)
 {
 	const xmlError *e = context->lastError.message ? &context->lastError : NULL;
 
+	if (context->errNo == XML_ERR_NO_MEMORY || (e && e->code == XML_ERR_NO_MEMORY))
+		return error_set(ret_error, -ENOMEM, "Out of memory.");
 	if (!e)
 		return error_set(ret_error, -EBADMSG, "Metadata: This is not XML.");
 	return error_set(ret_error, -EBADMSG, "Metadata, line %d: This is not XML: %.*s.", e->line,

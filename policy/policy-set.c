@@ -100,6 +100,10 @@ static int load_file(struct loader *l, const struct conf_file *f)
 	r = fd < 0 ? fd : conf_files_read(fd, f->path, &text, &size, &sentence);
 	if (r >= 0)
 		r = policy_parse(f->path, text, size, &p, &sentence);
+	if (is_shortage(r)) {
+		free(sentence);
+		return r;
+	}
 	if (r < 0)
 		return add_broken(l, f, sentence);
 
@@ -138,21 +142,27 @@ static bool is_reserved(const char *extends)
 }
 
 /* What this kernel cannot do is heard of now, and not only when it is used. */
-static void check_all(const struct loader *l, const struct field_table *table)
+static int check_all(const struct loader *l, const struct field_table *table)
 {
+	int r;
+
 	for (size_t i = 0; i < l->set->n; i++) {
 		_cleanup_assignment_ struct assignment *a = NULL, *base = NULL;
 		_cleanup_free_ char *sentence = NULL;
 		const struct policy *p = l->set->policies[i];
 
-		if (policy_set_resolve(l->set, table, p->name, &a, &sentence) >= 0)
+		r = policy_set_resolve(l->set, table, p->name, &a, &sentence);
+		if (r >= 0)
 			continue;
+		if (r == -ENOMEM)
+			return r;
 		/* Said once, about the policy that is at fault. */
 		if (!is_reserved(p->extends) && find(l->set, p->extends) &&
 		    policy_set_resolve(l->set, table, p->extends, &base, NULL) == -EOPNOTSUPP)
 			continue;
 		report(l, sentence);
 	}
+	return 0;
 }
 
 int policy_set_load(const char *const *dirs, const struct field_table *table,
@@ -181,7 +191,9 @@ int policy_set_load(const char *const *dirs, const struct field_table *table,
 		return r;
 
 	if (table)
-		check_all(&l, table);
+		r = check_all(&l, table);
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(set);
 	return 0;
 }

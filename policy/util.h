@@ -84,4 +84,10 @@ static inline bool isempty(const char *s)
 	return !s || !*s;
 }
 
+/* Nothing is wrong but that the host has too little of something now: worth another try. */
+static inline bool is_shortage(int r)
+{
+	return r == -ENOMEM || r == -ENFILE || r == -EMFILE;
+}
+
 #endif /* NVMX_POLICY_UTIL_H */
