@@ -79,7 +79,8 @@ struct libvirt {
 	/* thread only */
 	virConnectPtr conn;
 	int wake_watch;			/* libvirt's watch on thread_fd */
-	int retry_timer;
+	int retry_fd;			/* timerfd: libvirt's own timers go by the wall clock */
+	int retry_watch;		/* libvirt's watch on it */
 	int retry_ms;			/* the pause before the next try */
 	int inotify_fd, inotify_watch;	/* of the socket's directory, while not connected */
 	int lifecycle_id, metadata_id;	/* callbacks of conn */
@@ -122,6 +123,7 @@ void *libvirt_writer_main(void *userdata);	/* struct libvirt */
 struct statistics_write *statistics_write_free(struct statistics_write *w);	/* NULL */
 
 /* libvirt-thread.c */
+void libvirt_retry_soon(struct libvirt *l);	/* after retry_ms */
 int libvirt_thread_init(void);			/* once a process; before the thread */
 void *libvirt_thread_main(void *userdata);	/* struct libvirt */
 

@@ -62,7 +62,7 @@ static void on_inotify(int watch, int fd, int events, void *userdata)
 	if (!ours)
 		return;
 	l->retry_ms = LIBVIRT_RETRY_MIN_MS;
-	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
+	libvirt_retry_soon(l);
 }
 
 void libvirt_socket_unwatch(struct libvirt *l)

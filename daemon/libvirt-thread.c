@@ -18,20 +18,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "policy/policy.h"
 #include "policy/util.h"
 
-#define RETRY_MAX_MS		30000
+#define LIBVIRT_RETRY_MAX_MS	30000
+
+void libvirt_retry_soon(struct libvirt *l)
+{
+	const struct itimerspec when = {
+		.it_value = { .tv_sec = l->retry_ms / 1000, .tv_nsec = l->retry_ms % 1000 * 1000000 },
+	};
+
+	/* Fails only for a bad fd or time. */
+	(void)timerfd_settime(l->retry_fd, 0, &when, NULL);
+}
 
 /* Something was lost: a moment later every domain is looked at again. */
 static void list_again(struct libvirt *l, const char *what)
 {
 	log_warning("%s; looking at every domain again soon.", what);
-	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
-	l->retry_ms = l->retry_ms * 2 < RETRY_MAX_MS ? l->retry_ms * 2 : RETRY_MAX_MS;
+	libvirt_retry_soon(l);
+	l->retry_ms = l->retry_ms * 2 < LIBVIRT_RETRY_MAX_MS ? l->retry_ms * 2 : LIBVIRT_RETRY_MAX_MS;
 }
 
 /* ---- requests ------------------------------------------------------------ */
@@ -166,11 +178,13 @@ static void on_wake(int watch, int fd, int events, void *userdata)
 	(void)n;
 }
 
-static void on_retry(int timer, void *userdata)
+static void on_retry(int watch, int fd, int events, void *userdata)
 {
 	struct libvirt *l = userdata;
+	uint64_t count;
 
-	l->retry = true;
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		l->retry = true;
 }
 
 /* ---- the connection ------------------------------------------------------ */
@@ -217,7 +231,7 @@ static int report_all(struct libvirt *l)
 	if (n < 0)
 		return -EIO;
 	for (int i = 0; i < n; i++) {
-		if (libvirt_post_domain(l, domains[i]) == -ENOMEM)
+		if (is_shortage(libvirt_post_domain(l, domains[i])))
 			r = -ENOMEM;
 		virDomainFree(domains[i]);
 	}
@@ -237,8 +251,8 @@ static void try_later(struct libvirt *l, const char *message)
 
 	if (libvirt_socket_awaited(l))
 		return;
-	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
-	l->retry_ms = l->retry_ms * 2 < RETRY_MAX_MS ? l->retry_ms * 2 : RETRY_MAX_MS;
+	libvirt_retry_soon(l);
+	l->retry_ms = l->retry_ms * 2 < LIBVIRT_RETRY_MAX_MS ? l->retry_ms * 2 : LIBVIRT_RETRY_MAX_MS;
 }
 
 /* A uuid of another driver's domain says nothing about a VM of KVM's. */
@@ -297,7 +311,7 @@ static void on_lost(struct libvirt *l)
 {
 	drop_connection(l);
 	libvirt_post_state(l, false);
-	virEventUpdateTimeout(l->retry_timer, l->retry_ms);
+	libvirt_retry_soon(l);
 }
 
 /* ---- the thread ---------------------------------------------------------- */
@@ -357,9 +371,11 @@ static void thread_stop(struct libvirt *l)
 	libvirt_socket_unwatch(l);
 	if (l->wake_watch >= 0)
 		virEventRemoveHandle(l->wake_watch);
-	if (l->retry_timer >= 0)
-		virEventRemoveTimeout(l->retry_timer);
+	if (l->retry_watch >= 0)
+		virEventRemoveHandle(l->retry_watch);
 	flush_loop();
+	if (l->retry_fd >= 0)
+		close(l->retry_fd);
 	todo_clear(l);
 	free(l->last_error);
 	l->last_error = NULL;
@@ -374,7 +390,6 @@ static void work(struct libvirt *l)
 		on_lost(l);
 	if (l->retry) {
 		l->retry = false;
-		virEventUpdateTimeout(l->retry_timer, -1);
 		if (l->conn)
 			list_domains(l);
 		else
@@ -397,23 +412,28 @@ void *libvirt_thread_main(void *userdata)
 	l->lifecycle_id = l->metadata_id = -1;
 	l->inotify_fd = l->inotify_watch = -1;
 	l->retry_ms = LIBVIRT_RETRY_MIN_MS;
-	l->retry_timer = virEventAddTimeout(0, on_retry, l, NULL);
+	l->retry = true;
+	l->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->retry_watch = l->retry_fd < 0 ? -1 :
+			 virEventAddHandle(l->retry_fd, VIR_EVENT_HANDLE_READABLE, on_retry, l, NULL);
 	l->wake_watch = virEventAddHandle(l->thread_fd, VIR_EVENT_HANDLE_READABLE, on_wake, l, NULL);
-	if (l->retry_timer < 0 || l->wake_watch < 0) {
+	if (l->retry_watch < 0 || l->wake_watch < 0) {
 		log_error("Cannot use libvirt: %s", libvirt_last_error());
 		thread_stop(l);
 		return NULL;
 	}
 
-	while (!stopping(l)) {
-		if (virEventRunDefaultImpl() < 0) {
-			log_error("libvirt's event loop failed: %s",
-				libvirt_last_error());
-			break;
-		}
+	for (;;) {
 		do
 			work(l);
 		while (l->closed && !stopping(l));
+		if (stopping(l))
+			break;
+		if (virEventRunDefaultImpl() < 0) {
+			log_error("libvirt's event loop failed: %s", libvirt_last_error());
+			libvirt_post_state(l, false);
+			break;
+		}
 	}
 
 	thread_stop(l);
