@@ -128,6 +128,34 @@ static int parse_json(struct json_file *f, const char *text, size_t size)
 	return r;
 }
 
+/* Values at and below one; a null is none. */
+static size_t count_values(struct json_object *value)
+{
+	size_t n = value != NULL;
+
+	if (json_object_is_type(value, json_type_object)) {
+		json_object_object_foreach(value, key, member) {
+			(void)key;
+			n += count_values(member);
+		}
+	} else if (json_object_is_type(value, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(value); i++)
+			n += count_values(json_object_array_get_idx(value, i));
+	}
+	return n;
+}
+
+/*
+ * json-c goes on without a word where it has no memory for a value: a key is then not
+ * there, or its value is null.
+ */
+static int check_complete(const struct json_file *f)
+{
+	if (count_values(f->object) == f->places.n - f->places.n_nulls)
+		return 0;
+	return error_set(f->ret_error, -ENOMEM, "%s: Out of memory.", f->path);
+}
+
 int json_file_parse(struct json_file *f, const char *path, const char *text, size_t size,
 		    char **ret_error)
 {
@@ -147,6 +175,8 @@ int json_file_parse(struct json_file *f, const char *path, const char *text, siz
 		if (r < 0)
 			error_set(ret_error, r, "%s:%u: %s", path, line, sentence ?: "Out of memory.");
 	}
+	if (r >= 0)
+		r = check_complete(f);
 	if (r >= 0)
 		r = json_file_expect(f, "", f->object, json_type_object);
 	if (r < 0)

@@ -150,6 +150,15 @@ static int scan_array(struct scanner *s, const char *path)
 	return take(s, ']') ? 0 : odd(s);
 }
 
+/* Past a number, true, false or null, of which nothing else begins with n. */
+static void scan_word(struct scanner *s)
+{
+	if (*s->p == 'n')
+		s->places->n_nulls++;
+	while (s->p < s->end && !strchr(",]} \t\r\n", *s->p))
+		s->p++;
+}
+
 static int scan_value(struct scanner *s, const char *path)
 {
 	const char *ignored;
@@ -170,8 +179,7 @@ static int scan_value(struct scanner *s, const char *path)
 	else if (*s->p == '"')
 		r = scan_string(s, &ignored, &len);
 	else
-		while (s->p < s->end && !strchr(",]} \t\r\n", *s->p))
-			s->p++;
+		scan_word(s);
 	s->depth--;
 	return r;
 }

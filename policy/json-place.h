@@ -18,6 +18,7 @@ struct json_places {
 	struct json_place *places;
 	size_t n;
 	size_t allocated;
+	size_t n_nulls;		/* places of nulls */
 };
 
 /* The line that an offset is on. */

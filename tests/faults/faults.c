@@ -4,8 +4,9 @@
  * file says that $NVMX_FAULTS names.  It is a struct faults, which tests/faults/lib.sh
  * writes while nvmxd runs.
  *
- * What fails is what nvmxd itself and libsystemd, json-c and libxml2 ask for.  libvirt's
- * library is left out: glib ends the process then, which nobody can change.
+ * What fails is what nvmxd itself and libsystemd and libxml2 ask for.  libvirt's library is
+ * left out: glib ends the process then, which nobody can change.  So is json-c, which
+ * may end it, too; what it asks for can be made to fail alone.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,13 +28,14 @@ struct faults {
 	uint64_t fail_n;	/* how many in a row */
 	uint64_t count;		/* allocations since this was zeroed */
 	int64_t clock;		/* seconds by which the wall clock is wrong */
+	uint64_t json_c;	/* not 0: what json-c asks for, and nothing else */
 };
 
 static struct faults *faults;
 
 /* ---- who asks ---- */
 
-enum who { NOBODY, ALWAYS, MAIN_THREAD };
+enum who { NOBODY, ALWAYS, MAIN_THREAD, JSON_C };
 
 static struct range {
 	uintptr_t begin, end;
@@ -45,8 +47,10 @@ static enum who who_is(const char *name)
 {
 	if (!*name || strstr(name, "/libsystemd.so"))
 		return ALWAYS;
-	if (strstr(name, "/libjson-c.so") || strstr(name, "/libxml2.so") || strstr(name, "/libc.so"))
+	if (strstr(name, "/libxml2.so") || strstr(name, "/libc.so"))
 		return MAIN_THREAD;
+	if (strstr(name, "/libjson-c.so"))
+		return JSON_C;
 	return NOBODY;
 }
 
@@ -93,7 +97,8 @@ static bool fails(const void *caller)
 	for (size_t i = 0; i < n_ranges; i++) {
 		if (at < ranges[i].begin || at >= ranges[i].end)
 			continue;
-		if (ranges[i].who == MAIN_THREAD && gettid() != getpid())
+		if ((ranges[i].who == JSON_C) != (faults->json_c != 0) ||
+		    (ranges[i].who == MAIN_THREAD && gettid() != getpid()))
 			return false;
 		n = __atomic_add_fetch(&faults->count, 1, __ATOMIC_RELAXED);
 		if (n < faults->fail_from || n >= faults->fail_from + faults->fail_n)

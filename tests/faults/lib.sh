@@ -83,7 +83,7 @@ fixed_are_the_same() { same_as "$fixed_before" $fixed; }
 # with_faults COMMAND...: for nvmxd; arm, disarm, set_clock work on what was started so
 with_faults() {
 	cp "$B/tests/faults/faults.so" "$T/bin"
-	[[ -e $T/faults ]] || { head -c 32 /dev/zero >"$T/faults"; chmod 666 "$T/faults"; }
+	[[ -e $T/faults ]] || { head -c 40 /dev/zero >"$T/faults"; chmod 666 "$T/faults"; }
 	# A sanitizer wants to be first; it need not be.
 	ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
 		NVMX_FAULTS=$T/faults LD_PRELOAD=$T/bin/faults.so "$@"
@@ -103,6 +103,8 @@ bytes() {
 
 # arm FROM N: of the allocations from now on
 arm() { bytes "$1" "$2" 0 1<>"$T/faults"; }
+# arm_json_c FROM N: of what json-c asks for, alone
+arm_json_c() { bytes "$1" "$2" 0 0 1 1<>"$T/faults"; }
 disarm() { bytes 0 1<>"$T/faults"; }
 counted_allocations() { od -An -t u8 -j 16 -N 8 "$T/faults" | tr -d ' '; }
 # set_clock SECONDS: how wrong it is
