@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# TAP for test scripts in bash, sourced.  A script ends with `finish`.
+# TAP for test scripts in bash, sourced.  A script ends with `finish`,
+# which calls before_finish first if there is such a function.
 
 tests=0 failed=0
 
@@ -37,6 +38,7 @@ was() {
 }
 
 finish() {
+	if declare -F before_finish >/dev/null; then before_finish; fi
 	echo "1..$tests"
 	exit $((failed > 0))
 }

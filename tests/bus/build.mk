@@ -7,6 +7,7 @@ LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
 BUS_LISTEN	:= $(B)/tests/bus/listen
 CHECK		+= check-bus check-bus-asan
+LONG		+= check-bus-valgrind
 
 $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
 		$(B)/daemon/proc.o $(B)/policy/libnvmxpolicy.a
@@ -18,10 +19,13 @@ $(BUS_CALL): $(B)/tests/bus/call.o
 $(BUS_LISTEN): $(B)/tests/bus/listen.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^
 
-.PHONY: check-bus check-bus-asan
+.PHONY: check-bus check-bus-asan check-bus-valgrind
 check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
 	@tests/bus/run $(B)
 
 # A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.
 check-bus-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-bus
+
+check-bus-valgrind:
+	@VALGRIND=1 $(MAKE) --no-print-directory check-bus

@@ -6,6 +6,7 @@
 # script.
 #
 #   SOURCE  the source tree		B  where it was built
+#   VALGRIND  set: nvmxd runs under valgrind, and what that says is a failure
 #
 # enter_namespace must come before anything else.
 
@@ -70,12 +71,29 @@ make_scene() {
 
 	# Where anybody can run them.
 	cp "$B/daemon/nvmxd" "$B/tests/bus/loopback-kernel" "$B/tests/bus/call" "$T/bin"
+	[[ ! ${VALGRIND-} ]] || put_valgrind_before_nvmxd
 	cp /bin/bash "$T/bin/qemu-system-x86_64"
 	mkfifo -m 666 "$T/never"
 
 	export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/run/bus
 	start_bus
 	start_polkit
+}
+
+# libvirt's library keeps what it made once until the end: only what is lost is a leak.
+put_valgrind_before_nvmxd() {
+	mv "$T/bin/nvmxd" "$T/bin/nvmxd.bin"
+	cat >"$T/bin/nvmxd" <<-END
+	#!/bin/sh
+	exec valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+		--log-file="$T/valgrind/%p" "$T/bin/nvmxd.bin" "\$@"
+	END
+	chmod 755 "$T/bin/nvmxd"
+	install -d -o $NVMX_UID "$T/valgrind"
+	before_finish() {
+		holds "valgrind looked on" test -n "$(ls "$T/valgrind")"
+		is "and has nothing to say" "" "$(cat "$T"/valgrind/*)"
+	}
 }
 
 start_bus() {

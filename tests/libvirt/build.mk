@@ -3,12 +3,14 @@
 # nvmxd with a real libvirtd and QEMU without KVM, in a namespace of their own.
 # Needs root.
 
-LIBVIRT_TESTS	:= statistics migrate nvmxctl
+LIBVIRT_TESTS	:= life statistics migrate nvmxctl
 LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL)
 
 CHECK		+= check-libvirt $(LIBVIRT_TESTS:%=check-libvirt-%) check-libvirt-asan
 
-.PHONY: check-libvirt check-libvirt-asan $(LIBVIRT_TESTS:%=check-libvirt-%)
+LONG		+= check-libvirt-valgrind
+
+.PHONY: check-libvirt check-libvirt-asan check-libvirt-valgrind $(LIBVIRT_TESTS:%=check-libvirt-%)
 check-libvirt: $(LIBVIRT_NEEDS)
 	@tests/libvirt/run $(B)
 
@@ -18,3 +20,6 @@ $(LIBVIRT_TESTS:%=check-libvirt-%): check-libvirt-%: $(LIBVIRT_NEEDS)
 # nvmxd ends by SIGTERM, with libvirt's threads joined: a leak is a failure.
 check-libvirt-asan:
 	@$(MAKE) --no-print-directory -k SANITIZE=address,undefined check-libvirt check-libvirt-statistics
+
+check-libvirt-valgrind:
+	@VALGRIND=1 $(MAKE) --no-print-directory -k check-libvirt check-libvirt-statistics

@@ -114,8 +114,8 @@ destroy() {
 	kernel gone "$2"
 }
 
-# set_metadata NAME --live|--config XML
-set_metadata() { virsh metadata "$1" $NS "$2" --key nvmx --set "$3"; }
+# set_metadata NAME --live|--config|"--live --config" XML
+set_metadata() { virsh metadata "$1" $NS $2 --key nvmx --set "$3"; }
 remove_metadata() { virsh metadata "$1" $NS "$2" --remove; }
 
 # ---- what is in force ----
