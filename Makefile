@@ -33,10 +33,12 @@ DESTDIR		?=
 # A line for each thing made; V=1 shows the commands.
 say		= $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$@' &&)
 
-# Filled by the fragments: what `make all` builds, the install-* targets, and the
-# tests, each a phony target that prints TAP; LONG has those that take too long for CHECK.
+# Filled by the fragments: what `make all` builds, the install-* targets, what tests need
+# beyond that, and the tests, each a phony target that prints TAP; LONG has those that take
+# too long for CHECK.
 ALL		:=
 INSTALL		:=
+TEST_PROGRAMS	:=
 CHECK		:=
 LONG		:=
 HELP		:=
@@ -49,9 +51,11 @@ include $(wildcard policy/build.mk daemon/build.mk client/build.mk units/build.m
 	tests/fuzz/build.mk tests/bus/build.mk tests/libvirt/build.mk tests/faults/build.mk tests/metrics/build.mk \
 	tests/machine/guest/build.mk tests/machine/build.mk tests/bench/build.mk tests/mutants/build.mk tests/kmod/build.mk tests/install/build.mk tests/drift/build.mk)
 
-.PHONY: all install clean help
+.PHONY: all test-programs install clean help
 
 all: $(ALL)
+
+test-programs: $(TEST_PROGRAMS)
 
 install: $(INSTALL)
 

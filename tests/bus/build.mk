@@ -6,6 +6,7 @@
 LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
 BUS_LISTEN	:= $(B)/tests/bus/listen
+TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN) $(B)/daemon/nvmxd $(B)/client/nvmxctl
 CHECK		+= check-bus check-bus-asan
 LONG		+= check-bus-valgrind
 

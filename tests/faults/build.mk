@@ -5,6 +5,7 @@
 FAULT_TESTS	:= death memory libvirt json
 FAULT_NEEDS	:= $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(B)/tests/faults/faults.so
 
+TEST_PROGRAMS	+= $(B)/tests/faults/faults.so
 CHECK		+= $(FAULT_TESTS:%=check-faults-%)
 LONG		+= $(FAULT_TESTS:%=check-faults-%-long)
 HELP		+= 'check-faults-NAME	a short form of what check-faults-NAME-long does: $(FAULT_TESTS)'

@@ -154,18 +154,23 @@ check-selftests-long: machine-selftests
 
 LONG		+= check-selftests-long
 
-# A new make after the packages are there: fragments ask pkg-config when they are read.
+# A new make after the packages are there: fragments ask pkg-config when they are read.  The
+# machines go first, which keep one place of tests/run busy while the others take turns.
 check:
 	@tools/install-packages build kernels test machine
 	@$(MAKE) --no-print-directory check-run
 
 check-run:
-	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all
+	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all test-programs
+	@tools/logged $(BUILD)/check-asan-build.log $(MAKE) --no-print-directory -j$$(nproc) \
+		SANITIZE=address,undefined test-programs
 	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check
-	@MAKE='$(MAKE)' tests/run $(CHECK)
+	@MAKE='$(MAKE)' tests/run check-machine $(filter-out check-machine,$(CHECK))
 
 check-long:
 	@tools/install-packages build test machine
+	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all test-programs
+	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-selftests
 	@MAKE='$(MAKE)' tests/run $(LONG)
 
 HELP		+= 'demo		the whole product on an emulated Intel machine' \

@@ -11,6 +11,7 @@ UNIT_PROGRAMS	:= $(addprefix $(B)/tests/unit/test-,$(UNIT_TESTS))
 CFLAGS_tests	+= $(shell $(PKG_CONFIG) --cflags cmocka libsystemd json-c)
 LIBS_unit	:= $(shell $(PKG_CONFIG) --libs cmocka)
 
+TEST_PROGRAMS	+= $(UNIT_PROGRAMS)
 CHECK		+= check-unit check-unit-asan
 .SECONDARY: $(UNIT_PROGRAMS:%=%.o)
 
