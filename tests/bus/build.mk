@@ -23,6 +23,7 @@ $(BUS_LISTEN): $(B)/tests/bus/listen.o
 .PHONY: check-bus check-bus-asan check-bus-valgrind
 check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
 	@tests/bus/run $(B)
+	@tests/bus/service $(B)
 
 # A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.
 check-bus-asan:

@@ -17,6 +17,8 @@
 
 #include "policy/util.h"
 
+#define STAY_MAX_S	300
+
 static int append_changes(sd_bus_message *m, char *text)
 {
 	char *state;
@@ -171,6 +173,9 @@ int main(int argc, char *argv[])
 	if (times > 0)
 		return call_times(bus, times, argv + 1);
 	r = call(bus, password, argv[1], argv[2], argv[3], argv + 4);
+	/* Whoever waits for its end gets one. */
+	if (stay)
+		alarm(STAY_MAX_S);
 	while (stay) {
 		printf("status %d\n", r);
 		fflush(stdout);
