@@ -31,7 +31,7 @@ install-client: $(B)/client/nvmxctl
 CHECK		+= check-client check-client-asan
 
 .PHONY: check-client check-client-asan
-check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kernel $(B)/tests/bus/call
+check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kernel $(B)/tests/bus/call $(B)/tests/bus/old-daemon
 	@tests/bus/nvmxctl $(B)
 	@tests/bus/nvmxctl-live $(B)
 	@tests/bus/nvmxctl-top $(B)
@@ -39,6 +39,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-completion $(B)
 	@tests/bus/nvmxctl-screen $(B)
 	@tests/bus/nvmxctl-edit $(B)
+	@tests/bus/nvmxctl-bad $(B)
 
 check-client-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client

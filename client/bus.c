@@ -280,7 +280,7 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 	if (r != STATUS_DONE)
 		return r;
 	for (size_t i = 0; i < json_length(vms); i++) {
-		struct json_object *vm = json_object_array_get_idx(vms, i);
+		struct json_object *vm = json_at(vms, i);
 		_cleanup_free_ char *name = render_safe(json_get_text(vm, "name"));
 
 		if (!starts_with(json_get_text(vm, "name"), prefix, false) &&

@@ -89,8 +89,8 @@ static bool judge_state(struct json_object *v, struct json_object *vm, const cha
 static struct json_object *find_by(struct json_object *array, const char *name)
 {
 	for (size_t i = 0; i < json_length(array); i++)
-		if (streq(json_get_text(json_object_array_get_idx(array, i), "name"), name))
-			return json_object_array_get_idx(array, i);
+		if (streq(json_get_text(json_at(array, i), "name"), name))
+			return json_at(array, i);
 	return NULL;
 }
 
@@ -99,7 +99,7 @@ static bool allows(struct json_object *field, const char *class)
 	struct json_object *allowed = json_get(field, "allowed");
 
 	for (size_t i = 0; i < json_length(allowed); i++)
-		if (streq(json_object_get_string(json_object_array_get_idx(allowed, i)) ?: "", class))
+		if (streq(json_object_get_string(json_at(allowed, i)) ?: "", class))
 			return true;
 	return false;
 }
@@ -150,7 +150,7 @@ static double blame(const struct figures *f, struct json_object *vm, char **ret_
 		abort();
 	fprintf(b, "nvmxctl set %s", json_get_text(vm, "id"));
 	for (size_t i = 0; i < json_length(f->fields) && n < BLAMED_MAX; i++) {
-		struct json_object *counts = json_object_array_get_idx(f->fields, i);
+		struct json_object *counts = json_at(f->fields, i);
 		const char *class = freer_class(f, counts);
 		double exits = json_get_count(counts, "exits");
 
@@ -174,7 +174,7 @@ static double can_be_freed(const struct figures *f)
 	double freed = 0;
 
 	for (size_t i = 0; i < json_length(f->fields); i++) {
-		struct json_object *counts = json_object_array_get_idx(f->fields, i);
+		struct json_object *counts = json_at(f->fields, i);
 		const char *class = freer_class(f, counts);
 
 		if (class)

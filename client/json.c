@@ -29,6 +29,11 @@ size_t json_length(struct json_object *o)
 	return json_object_is_type(o, json_type_object) ? json_object_object_length(o) : 0;
 }
 
+struct json_object *json_at(struct json_object *array, size_t i)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_get_idx(array, i) : NULL;
+}
+
 double json_get_number(struct json_object *o, const char *key)
 {
 	return json_object_get_double(json_get(o, key));

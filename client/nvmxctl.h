@@ -185,6 +185,8 @@ uint64_t json_get_count(struct json_object *o, const char *key);
 double json_get_number(struct json_object *o, const char *key);
 /* Of an array or object; 0 of anything else, which is what an older nvmxd may leave us with. */
 size_t json_length(struct json_object *o);
+/* NULL if there is none; json-c would abort if it is no array. */
+struct json_object *json_at(struct json_object *array, size_t i);
 void json_add_text(struct json_object *o, const char *key, const char *value);
 void json_add_count(struct json_object *o, const char *key, uint64_t value);
 void json_add_number(struct json_object *o, const char *key, double value, int digits);

@@ -108,7 +108,7 @@ static void put_fields(FILE *f, struct json_object *fields)
 	double max = 0;
 
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		double now = json_get_number(field, "cost"), best = json_get_number(field, "best_cost");
 
 		max = now > max ? now : max;
@@ -118,7 +118,7 @@ static void put_fields(FILE *f, struct json_object *fields)
 	      "<table>\n<tr><th>Field</th><th class=\"n\">VMREADs</th><th class=\"n\">VMWRITEs</th>"
 	      "<th>Class</th><th class=\"n\">Ticks</th><th></th></tr>\n", f);
 	for (size_t i = 0; i < json_length(fields); i++)
-		put_field(f, json_object_array_get_idx(fields, i), max);
+		put_field(f, json_at(fields, i), max);
 	fputs("</table>\n", f);
 }
 

@@ -94,7 +94,7 @@ struct row {
 static bool has_word(struct json_object *words, const char *word)
 {
 	for (size_t i = 0; i < json_length(words); i++)
-		if (streq(json_object_get_string(json_object_array_get_idx(words, i)) ?: "", word))
+		if (streq(json_object_get_string(json_at(words, i)) ?: "", word))
 			return true;
 	return false;
 }
@@ -250,7 +250,7 @@ static int compare_rows(const void *a, const void *b)
 static void count_accesses(struct whole *w, struct json_object *since, double exits)
 {
 	for (size_t i = 0; i < json_length(since); i++) {
-		struct json_object *field = json_object_array_get_idx(since, i);
+		struct json_object *field = json_at(since, i);
 
 		for (size_t k = 0; k < w->n; k++)
 			if (w->rows[k].encoding == json_get_count(field, "encoding")) {
@@ -269,7 +269,7 @@ static void fill_whole(struct whole *w, struct json_object *vm, struct json_obje
 	size_t lazy = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
-		fill_row(&w->rows[i], json_object_array_get_idx(fields, i), vm);
+		fill_row(&w->rows[i], json_at(fields, i), vm);
 		lazy += w->rows[i].lazy;
 	}
 	count_accesses(w, since, exits);
@@ -338,11 +338,11 @@ struct json_object *profile_policy(struct json_object *profile, const char *name
 	struct json_object *rows = json_get(profile, "fields");
 
 	for (size_t i = 0; i < json_length(rows); i++)
-		json_object_array_add(list, json_object_get(json_object_array_get_idx(rows, i)));
+		json_object_array_add(list, json_object_get(json_at(rows, i)));
 	json_object_array_sort(list, compare_encodings);
 
 	for (size_t i = 0; i < json_length(list); i++) {
-		struct json_object *row = json_object_array_get_idx(list, i);
+		struct json_object *row = json_at(list, i);
 		const char *best = json_get_text(row, "best");
 
 		if (class_from_string(best) != NVMX_CLASS_INTERCEPT)

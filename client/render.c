@@ -115,7 +115,7 @@ int render_table(FILE *f, struct json_object *array, const struct column *column
 		r = column ? scols_cell_set_color(scols_column_get_header(column), "bold") : -ENOMEM;
 	}
 	for (size_t i = 0; i < json_length(array) && r == 0; i++)
-		r = add_row(table, json_object_array_get_idx(array, i), columns, n);
+		r = add_row(table, json_at(array, i), columns, n);
 	/* libsmartcols has something to say about a table without rows. */
 	if (r == 0 && json_length(array) > 0)
 		r = scols_print_table(table);
@@ -225,7 +225,7 @@ static int compare_exits(const void *a, const void *b)
 void render_sort_by_exits(struct json_object *fields)
 {
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		uint64_t exits = json_get_count(field, "vmread") + json_get_count(field, "vmwrite");
 
 		json_object_object_add(field, "exits", json_object_new_uint64(exits));

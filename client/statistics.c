@@ -14,12 +14,12 @@ static int read_fields(sd_bus_message *m, struct json_object *fields)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < json_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
+		struct json_object *row = json_at(rows, i);
 		struct json_object *field = json_object_new_object();
 
 		for (size_t k = 0; k < ARRAY_SIZE(members); k++)
 			json_object_object_add(field, members[k],
-				json_object_get(json_object_array_get_idx(row, k)));
+				json_object_get(json_at(row, k)));
 		json_object_array_add(fields, field);
 	}
 	render_sort_by_exits(fields);
@@ -167,7 +167,7 @@ uint64_t statistics_since(struct json_object *then, struct json_object *now, con
 static struct json_object *find_field(struct json_object *fields, const char *name)
 {
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 
 		if (streq(json_get_text(field, "name"), name))
 			return field;
@@ -181,7 +181,7 @@ struct json_object *statistics_fields_since(struct json_object *then, struct jso
 	struct json_object *fields = json_object_new_array();
 
 	for (size_t i = 0; i < json_length(after); i++) {
-		struct json_object *b = json_object_array_get_idx(after, i);
+		struct json_object *b = json_at(after, i);
 		struct json_object *a = find_field(before, json_get_text(b, "name"));
 		uint64_t reads = json_get_count(b, "vmread") - json_get_count(a, "vmread");
 		uint64_t writes = json_get_count(b, "vmwrite") - json_get_count(a, "vmwrite");

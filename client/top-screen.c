@@ -170,9 +170,9 @@ static void begin_colours(void)
 static struct json_object *find_row(struct json_object *rows, uint64_t id, size_t *ret_at)
 {
 	for (size_t i = 0; i < json_length(rows); i++)
-		if (json_get_count(json_object_array_get_idx(rows, i), "id") == id) {
+		if (json_get_count(json_at(rows, i), "id") == id) {
 			*ret_at = i;
-			return json_object_array_get_idx(rows, i);
+			return json_at(rows, i);
 		}
 	*ret_at = 0;
 	return NULL;
@@ -219,13 +219,13 @@ static void put_list(struct screen *s, struct json_object *rows)
 	put_headings(list_columns, ARRAY_SIZE(list_columns));
 
 	if (!find_row(rows, s->selected, &at) && n > 0)
-		s->selected = json_get_count(json_object_array_get_idx(rows, 0), "id");
+		s->selected = json_get_count(json_at(rows, 0), "id");
 	if (at < s->first)
 		s->first = at;
 	if (room() > 0 && at >= s->first + room())
 		s->first = at - room() + 1;
 	for (size_t i = s->first; i < n && i < s->first + room(); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
+		struct json_object *row = json_at(rows, i);
 		attr_t attributes = i == at ? A_REVERSE : A_NORMAL;
 
 		if (json_get_number(row, "exits_per_l2_exit") >= COSTLY)
@@ -258,7 +258,7 @@ static void put_vm(struct screen *s, struct json_object *rows)
 	put_headings(field_columns, ARRAY_SIZE(field_columns));
 	fields = json_get(row, "fields");
 	for (size_t i = 0; i < json_length(fields) && i < (size_t)room(); i++)
-		put_row(2 + i, field_columns, ARRAY_SIZE(field_columns), json_object_array_get_idx(fields, i));
+		put_row(2 + i, field_columns, ARRAY_SIZE(field_columns), json_at(fields, i));
 	if (json_length(fields) == 0 && room() > 0)
 		put_line(2, "No VMREAD or VMWRITE exits since the last look.", A_NORMAL);
 }
@@ -302,7 +302,7 @@ static void move_selection(struct screen *s, long by)
 	find_row(rows, s->selected, &at);
 	to = (long)at + by;
 	to = to < 0 ? 0 : to >= n ? n - 1 : to;
-	s->selected = json_get_count(json_object_array_get_idx(rows, to), "id");
+	s->selected = json_get_count(json_at(rows, to), "id");
 }
 
 static void type_filter(struct screen *s, int key)

@@ -35,7 +35,7 @@ static struct json_object *find_vm(struct json_object *vms, uint64_t id)
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		struct json_object *vm = json_object_array_get_idx(vms, middle);
+		struct json_object *vm = json_at(vms, middle);
 		uint64_t at = json_get_count(vm, "id");
 
 		if (at == id)
@@ -55,7 +55,7 @@ static void add_fields(struct json_object *row, struct json_object *fields, doub
 	size_t n = 0;
 
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		double exits = json_get_count(field, "exits");
 
 		json_add_number(field, "vmread_per_second", json_get_count(field, "vmread") / seconds, 1);
@@ -135,7 +135,7 @@ struct json_object *top_rows(const struct top *top, enum top_sort sort, const ch
 	double seconds = (top->now_usec - top->then_usec) / 1e6;
 
 	for (size_t i = 0; i < json_length(top->now); i++) {
-		struct json_object *vm = json_object_array_get_idx(top->now, i);
+		struct json_object *vm = json_at(top->now, i);
 
 		if (isempty(filter) || strcasestr(json_get_text(vm, "name"), filter) ||
 		    strcasestr(json_get_text(vm, "policy"), filter))

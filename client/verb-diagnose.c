@@ -117,11 +117,11 @@ static int look_at_all(struct client *c, struct json_object *vms, struct json_ob
 	int r = then ? STATUS_DONE : STATUS_FAILED;
 
 	for (size_t i = 0; i < n && r == STATUS_DONE; i++)
-		r = look(c, json_object_array_get_idx(vms, i), &then[i]);
+		r = look(c, json_at(vms, i), &then[i]);
 	if (r == STATUS_DONE)
 		r = progress_wait(c, "Looking", c->args->duration_usec ?: DURATION_USEC, NULL, NULL);
 	for (size_t i = 0; i < n && r == STATUS_DONE; i++) {
-		struct json_object *vm = json_object_array_get_idx(vms, i);
+		struct json_object *vm = json_at(vms, i);
 		struct look now = {};
 
 		r = look(c, vm, &now);
@@ -157,7 +157,7 @@ static enum colour verdict_colour(const char *verdict)
 static void print(FILE *f, struct json_object *verdicts)
 {
 	for (size_t i = 0; i < json_length(verdicts); i++) {
-		struct json_object *v = json_object_array_get_idx(verdicts, i);
+		struct json_object *v = json_at(verdicts, i);
 		struct json_object *commands = json_get(v, "commands");
 		_cleanup_free_ char *name = render_safe(json_get_text(v, "name"));
 		enum colour colour = verdict_colour(json_get_text(v, "verdict"));
@@ -166,7 +166,7 @@ static void print(FILE *f, struct json_object *verdicts)
 			json_get_text(v, "id"), colour_end(colour), json_get_text(v, "text"));
 		for (size_t k = 0; k < json_length(commands); k++) {
 			_cleanup_free_ char *command = render_safe(json_object_get_string(
-				json_object_array_get_idx(commands, k)));
+				json_at(commands, k)));
 
 			fprintf(f, "    %s\n", command ?: "");
 		}

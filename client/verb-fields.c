@@ -22,7 +22,7 @@ static const char *words_text(struct json_object *value)
 	text[0] = '\0';
 	for (size_t i = 0; i < json_length(value) && n < sizeof(text); i++)
 		n += snprintf(text + n, sizeof(text) - n, "%s%s", i ? "," : "",
-			      json_object_get_string(json_object_array_get_idx(value, i)));
+			      json_object_get_string(json_at(value, i)));
 	return text;
 }
 
@@ -53,7 +53,7 @@ static int add_classes(struct client *c, struct json_object *fields)
 
 	json_object_object_get_ex(vm, "fields", &classes);
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		struct json_object *name = NULL, *class = NULL;
 
 		json_object_object_get_ex(field, "name", &name);

@@ -48,7 +48,7 @@ struct exposition {
 	FILE *f;
 	bool openmetrics;
 	struct json_object *manager;	/* properties */
-	struct json_object *vms;	/* array of ListStatistics' structs */
+	struct json_object *vms;	/* by statistics_list() */
 	uint64_t tsc_khz;
 };
 
@@ -83,70 +83,63 @@ static void put_label(FILE *f, char separator, const char *name, const char *val
 
 /* ---- VMs ---- */
 
-static struct json_object *part_of(struct json_object *vm, size_t i)
-{
-	return json_object_array_get_idx(vm, i);
-}
-
 /* NAME{vm=...,domain=...,uuid=...  and what the caller appends before the "}". */
 static void put_vm(const struct exposition *e, const char *name, const char *suffix,
 		   struct json_object *vm)
 {
-	struct json_object *properties = part_of(vm, 1);
-
 	fprintf(e->f, PREFIX "%s%s", name, suffix);
-	put_label(e->f, '{', "vm", json_object_get_string(part_of(vm, 0)));
-	put_label(e->f, ',', "domain", json_get_text(properties, "Name"));
-	put_label(e->f, ',', "uuid", json_get_text(properties, "UUID"));
+	put_label(e->f, '{', "vm", json_get_text(vm, "id"));
+	put_label(e->f, ',', "domain", json_get_text(vm, "name"));
+	put_label(e->f, ',', "uuid", json_get_text(vm, "uuid"));
 }
 
 static void put_infos(const struct exposition *e)
 {
-	static const struct { const char *label, *property; } labels[] = {
-		{ "policy", "Policy" },
-		{ "source", "PolicySource" },
-		{ "shadowing", "Shadowing" },
+	static const struct { const char *label, *key; } labels[] = {
+		{ "policy", "policy" },
+		{ "source", "policy_source" },
+		{ "shadowing", "shadowing" },
 	};
 
 	put_family(e, "vm", INFO, false, "A VM, its policy, where that comes from, and whether it acts");
-	for (size_t i = 0; i < json_object_array_length(e->vms); i++) {
-		struct json_object *vm = json_object_array_get_idx(e->vms, i);
+	for (size_t i = 0; i < json_length(e->vms); i++) {
+		struct json_object *vm = json_at(e->vms, i);
 
 		put_vm(e, "vm", "_info", vm);
 		for (size_t k = 0; k < ARRAY_SIZE(labels); k++)
-			put_label(e->f, ',', labels[k].label, json_get_text(part_of(vm, 1), labels[k].property));
+			put_label(e->f, ',', labels[k].label, json_get_text(vm, labels[k].key));
 		fputs("} 1\n", e->f);
 	}
 }
 
-static bool is_vmxon(struct json_object *properties)
+static bool is_vmxon(struct json_object *vm)
 {
-	return json_object_get_boolean(json_get(properties, "VMXOn"));
+	return json_object_get_boolean(json_get(vm, "vmxon"));
 }
 
-static bool has_error(struct json_object *properties)
+static bool has_error(struct json_object *vm)
 {
-	return *json_get_text(properties, "PolicyError");
+	return *json_get_text(vm, "policy_error");
 }
 
 static void put_flag(const struct exposition *e, const char *name, const char *help,
-		     bool (*test)(struct json_object *properties))
+		     bool (*test)(struct json_object *vm))
 {
 	put_family(e, name, GAUGE, false, help);
-	for (size_t i = 0; i < json_object_array_length(e->vms); i++) {
-		struct json_object *vm = json_object_array_get_idx(e->vms, i);
+	for (size_t i = 0; i < json_length(e->vms); i++) {
+		struct json_object *vm = json_at(e->vms, i);
 
 		put_vm(e, name, "", vm);
-		fprintf(e->f, "} %d\n", test(part_of(vm, 1)));
+		fprintf(e->f, "} %d\n", test(vm));
 	}
 }
 
 static void put_total(const struct exposition *e, size_t k)
 {
 	put_family(e, totals[k].name, COUNTER, totals[k].seconds, totals[k].help);
-	for (size_t i = 0; i < json_object_array_length(e->vms); i++) {
-		struct json_object *vm = json_object_array_get_idx(e->vms, i);
-		uint64_t n = json_get_count(part_of(vm, 2), totals[k].key);
+	for (size_t i = 0; i < json_length(e->vms); i++) {
+		struct json_object *vm = json_at(e->vms, i);
+		uint64_t n = statistics_total(vm, totals[k].key);
 
 		put_vm(e, totals[k].name, "_total", vm);
 		if (totals[k].seconds)
@@ -157,15 +150,15 @@ static void put_total(const struct exposition *e, size_t k)
 }
 
 static void put_field_exits(const struct exposition *e, struct json_object *vm,
-			    struct json_object *field, size_t at, const char *access)
+			    struct json_object *field, const char *access)
 {
-	uint64_t n = json_object_get_uint64(json_object_array_get_idx(field, at));
+	uint64_t n = json_get_count(field, access);
 
 	/* Only what occurred: a VM has some 180 fields, and its L1 few that exit. */
 	if (n == 0)
 		return;
 	put_vm(e, "field_exits", "_total", vm);
-	put_label(e->f, ',', "field", json_object_get_string(json_object_array_get_idx(field, 0)));
+	put_label(e->f, ',', "field", json_get_text(field, "name"));
 	put_label(e->f, ',', "access", access);
 	fprintf(e->f, "} %" PRIu64 "\n", n);
 }
@@ -173,15 +166,15 @@ static void put_field_exits(const struct exposition *e, struct json_object *vm,
 static void put_fields(const struct exposition *e)
 {
 	put_family(e, "field_exits", COUNTER, false, "Accesses to a field of vmcs12 by L1 that exited to L0");
-	for (size_t i = 0; i < json_object_array_length(e->vms); i++) {
-		struct json_object *vm = json_object_array_get_idx(e->vms, i);
-		struct json_object *fields = part_of(vm, 3);
+	for (size_t i = 0; i < json_length(e->vms); i++) {
+		struct json_object *vm = json_at(e->vms, i);
+		struct json_object *fields = json_get(vm, "fields");
 
-		for (size_t k = 0; k < json_object_array_length(fields); k++) {
-			struct json_object *field = json_object_array_get_idx(fields, k);
+		for (size_t k = 0; k < json_length(fields); k++) {
+			struct json_object *field = json_at(fields, k);
 
-			put_field_exits(e, vm, field, 2, "vmread");
-			put_field_exits(e, vm, field, 3, "vmwrite");
+			put_field_exits(e, vm, field, "vmread");
+			put_field_exits(e, vm, field, "vmwrite");
 		}
 	}
 }
@@ -195,7 +188,7 @@ static void put_manager(const struct exposition *e)
 	put_label(e->f, ',', "libvirt", json_get_text(e->manager, "Libvirt"));
 	fputs("} 1\n", e->f);
 	put_family(e, "vms", GAUGE, false, "VMs that there are");
-	fprintf(e->f, PREFIX "vms %zu\n", json_object_array_length(e->vms));
+	fprintf(e->f, PREFIX "vms %zu\n", json_length(e->vms));
 }
 
 static void print(const struct exposition *e)
@@ -214,45 +207,18 @@ static void print(const struct exposition *e)
 
 /* ---- where it comes from ---- */
 
-static int read_page(sd_bus_message *m, struct json_object *vms, uint64_t *ret_last)
-{
-	_cleanup_json_ struct json_object *page = NULL;
-	int r;
-
-	r = sd_bus_message_read(m, "t", ret_last);
-	if (r < 0)
-		return r;
-	r = client_read_json(m, &page);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < json_object_array_length(page); i++)
-		if (json_object_array_add(vms, json_object_get(json_object_array_get_idx(page, i))) < 0)
-			return -ENOMEM;
-	return 0;
-}
-
 /* Without the module there are none, which the metrics say. */
 static int get_vms(struct client *c, struct json_object **ret)
 {
-	_cleanup_json_ struct json_object *vms = json_object_new_array();
-	uint64_t last = 0;
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r;
 
-	do {
-		_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-		_cleanup_message_ sd_bus_message *reply = NULL;
-
-		r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
-				       "ListStatistics", &error, &reply, "t", last);
-		if (r < 0 && client_error_status(&error) == STATUS_NO_KERNEL)
-			break;
-		if (r >= 0)
-			r = read_page(reply, vms, &last);
-		if (r < 0)
-			return client_fail(&error, r);
-	} while (last > 0);
-
-	*ret = steal_ptr(vms);
+	r = statistics_list(c, &error, ret);
+	if (r >= 0)
+		return STATUS_DONE;
+	if (client_error_status(&error) != STATUS_NO_KERNEL)
+		return client_fail(&error, r);
+	*ret = json_object_new_array();
 	return STATUS_DONE;
 }
 

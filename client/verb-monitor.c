@@ -197,7 +197,7 @@ static int take_stock(struct monitor *m, bool say)
 	if (r != STATUS_DONE)
 		return r;
 	for (size_t i = 0; i < json_length(list); i++) {
-		struct json_object *vm = json_object_array_get_idx(list, i);
+		struct json_object *vm = json_at(list, i);
 
 		json_object_object_add(now, json_get_text(vm, "id"), json_object_get(vm));
 	}

@@ -35,7 +35,7 @@ static int policy_list(struct client *c)
 
 		for (size_t k = 0; k < ARRAY_SIZE(list_columns); k++)
 			json_object_object_add(policy, list_columns[k].key, json_object_get(
-				json_object_array_get_idx(json_object_array_get_idx(rows, i), k)));
+				json_at(json_at(rows, i), k)));
 		json_object_array_add(policies, policy);
 	}
 

@@ -165,7 +165,7 @@ static struct json_object *flat_rows(struct json_object *fields)
 	struct json_object *rows = json_object_new_array();
 
 	for (size_t i = 0; i < json_length(fields); i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		struct json_object *row = json_object_new_object();
 
 		json_object_object_foreach(field, key, value)

@@ -134,15 +134,15 @@ int vm_list_fields(struct client *c, struct json_object **ret)
 		return fail(r < 0 ? r : -ENOMEM);
 
 	for (size_t i = 0; i < json_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
+		struct json_object *row = json_at(rows, i);
 		struct json_object *field = json_object_new_object();
 
 		for (size_t k = 0; k < ARRAY_SIZE(members); k++) {
-			struct json_object *value = json_object_array_get_idx(row, k);
+			struct json_object *value = json_at(row, k);
 
 			/* The bus has an array with one class for stock. */
 			if (k == 5)
-				value = json_object_array_get_idx(value, 0);
+				value = json_at(value, 0);
 			json_object_object_add(field, members[k], json_object_get(value));
 		}
 		json_object_array_add(fields, field);
@@ -156,7 +156,7 @@ static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *wor
 	uint32_t bits = 0;
 
 	for (size_t i = 0; i < json_length(words); i++) {
-		int bit = bit_of(json_object_get_string(json_object_array_get_idx(words, i)) ?: "");
+		int bit = bit_of(json_object_get_string(json_at(words, i)) ?: "");
 
 		if (bit >= 0)
 			bits |= 1U << bit;
@@ -180,7 +180,7 @@ int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *
 	if (!table)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *field = json_object_array_get_idx(fields, i);
+		struct json_object *field = json_at(fields, i);
 		struct json_object *encoding, *name, *allowed, *flags;
 
 		json_object_object_get_ex(field, "encoding", &encoding);

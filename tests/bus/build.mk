@@ -6,7 +6,7 @@
 LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
 BUS_LISTEN	:= $(B)/tests/bus/listen
-TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN) $(B)/daemon/nvmxd $(B)/client/nvmxctl
+TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN) $(B)/tests/bus/old-daemon $(B)/daemon/nvmxd $(B)/client/nvmxctl
 CHECK		+= check-bus check-bus-asan
 LONG		+= check-bus-valgrind
 
@@ -19,6 +19,9 @@ $(BUS_CALL): $(B)/tests/bus/call.o
 
 $(BUS_LISTEN): $(B)/tests/bus/listen.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^
+
+$(B)/tests/bus/old-daemon: $(B)/tests/bus/old-daemon.o
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
 .PHONY: check-bus check-bus-asan check-bus-valgrind
 check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
