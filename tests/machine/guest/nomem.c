@@ -16,7 +16,7 @@
 #define NOMEM_MAX	2000
 
 /* As often each is tried, at most. */
-#define NOMEM_SWEEPS	3
+#define NOMEM_SWEEPS	8
 
 static int nth_fd = -1, all_fd = -1;
 
