@@ -114,29 +114,6 @@ static const char *freer_class(const struct figures *f, struct json_object *coun
 	return json_get_count(counts, "vmread") > 0 && allows(field, "read-only") ? "read-only" : NULL;
 }
 
-static bool judge_features(const struct figures *f, struct json_object *vm)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
-		struct json_object *counts = find_by(f->fields, features[i].field);
-		double rate = json_get_count(counts, "exits") / f->l2_exits;
-		_cleanup_free_ char *command = NULL;
-
-		if (rate < FEATURE_IN_USE || freer_class(f, counts))
-			continue;
-		if (asprintf(&command, "-cpu host,%s=off", features[i].property) < 0)
-			command = NULL;
-		say(f->verdict, "feature", command,
-		    "L1 was offered %s, which this processor lacks, and uses it: %s exits %.1f times per "
-		    "exit of L2 (%.0f %% of its VMREAD and VMWRITE exits), and no policy can shadow it. "
-		    "Hide the feature from L1: start QEMU with the option below (in libvirt by "
-		    "<qemu:commandline>; libvirt 9.0 knows no vmx-* features)%s%s.", features[i].feature,
-		    features[i].field, rate, json_get_count(counts, "exits") * 100 / f->accesses,
-		    features[i].linux_l1 ? ", or a Linux L1 with " : "", features[i].linux_l1 ?: "");
-		return true;
-	}
-	return false;
-}
-
 /* "HOST_RSP (1.0), GUEST_CR3 (0.5)", and the command that frees them. */
 static double blame(const struct figures *f, struct json_object *vm, char **ret_names,
 		    char **ret_command)
@@ -182,6 +159,35 @@ static double can_be_freed(const struct figures *f)
 				 (streq(class, "read-write") ? json_get_count(counts, "vmwrite") : 0);
 	}
 	return freed;
+}
+
+static bool judge_features(const struct figures *f, struct json_object *vm)
+{
+	double freed = can_be_freed(f);
+
+	/* Too little for a verdict of its own. */
+	if (freed < COSTLY * f->l2_exits)
+		freed = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+		struct json_object *counts = find_by(f->fields, features[i].field);
+		double exits = json_get_count(counts, "exits"), rate = exits / f->l2_exits;
+		_cleanup_free_ char *command = NULL;
+
+		/* Where a policy spares more than that, it comes first. */
+		if (rate < FEATURE_IN_USE || exits < freed || freer_class(f, counts))
+			continue;
+		if (asprintf(&command, "-cpu host,%s=off", features[i].property) < 0)
+			command = NULL;
+		say(f->verdict, "feature", command,
+		    "L1 was offered %s, which this processor lacks, and uses it: %s exits %.1f times per "
+		    "exit of L2 (%.0f %% of its VMREAD and VMWRITE exits), and no policy can shadow it. "
+		    "Hide the feature from L1: start QEMU with the option below (in libvirt by "
+		    "<qemu:commandline>; libvirt 9.0 knows no vmx-* features)%s%s.", features[i].feature,
+		    features[i].field, rate, exits * 100 / f->accesses,
+		    features[i].linux_l1 ? ", or a Linux L1 with " : "", features[i].linux_l1 ?: "");
+		return true;
+	}
+	return false;
 }
 
 static bool judge_fields(const struct figures *f, struct json_object *vm, const char *support)

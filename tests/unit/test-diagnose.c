@@ -107,6 +107,10 @@ static void test_feature(void **state)
 	       "[\"-cpu host,vmx-pml=off\"]");
 	expect(VM(""), "available", statistics(200, 10, 0, COUNTS("GUEST_PML_INDEX", 10, 0)), NULL,
 	       "cheap", "0.1 VMREAD", "[]");
+	/* What costs most comes first, and the feature when that is mended. */
+	expect(VM(""), "available", statistics(200, 100, 150, COUNTS("GUEST_PML_INDEX", 100, 0) ","
+	       COUNTS("HOST_RSP", 0, 150)), NULL, "costly", "because of HOST_RSP (1.5 per exit of L2).",
+	       "[\"nvmxctl set 7 HOST_RSP=read-write\",\"nvmxctl profile 7\"]");
 }
 
 static void test_elsewhere(void **state)
