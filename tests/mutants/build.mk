@@ -5,8 +5,7 @@
 # alone.
 
 MUTANTS		?= $(basename $(notdir $(wildcard tests/mutants/*.patch)))
-check-mutants-service: MUTANTS := $(if $(filter command line,$(origin MUTANTS)),$(MUTANTS),\
-	$(basename $(notdir $(wildcard tests/mutants/service/*.patch))))
+check-mutants-service: MUTANTS := $(basename $(notdir $(wildcard tests/mutants/service/*.patch)))
 
 .PHONY: check-mutants check-mutants-service
 
