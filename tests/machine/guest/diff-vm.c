@@ -114,6 +114,7 @@ static void toggle_window(struct diff_vm *d, uint64_t *random)
 
 #define NR_MSRS 7
 #define NR_OF_VMCS 4
+#define RFLAGS_FIXED 0x2	/* SDM 3, 3.4.3 */
 
 struct state {
 	struct kvm_regs regs;
@@ -179,8 +180,9 @@ static void restore(struct vm *vm, struct state *s)
 }
 
 /*
- * Can it be restored?  KVM_SET_SREGS refuses what user space gives it of an L2 that the
- * processor would not have entered, and has not tried to yet.
+ * Can it be restored as it is?  KVM_SET_SREGS refuses what user space gives it of an L2 that
+ * the processor would not have entered, and has not tried to yet; KVM_SET_REGS sets the bit
+ * of RFLAGS that is always set, without which it would not have been entered either.
  */
 static bool is_restorable(struct state *s)
 {
@@ -188,6 +190,8 @@ static bool is_restorable(struct state *s)
 	static struct vm probe;
 	bool good;
 
+	if (!(s->regs.rflags & RFLAGS_FIXED))
+		return false;
 	pthread_mutex_lock(&lock);
 	if (!probe.mem) {
 		pthread_mutex_lock(&newest_lock);
