@@ -85,7 +85,7 @@ put_valgrind_before_nvmxd() {
 	mv "$T/bin/nvmxd" "$T/bin/nvmxd.bin"
 	cat >"$T/bin/nvmxd" <<-END
 	#!/bin/sh
-	exec valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	exec valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
 		--log-file="$T/valgrind/%p" "$T/bin/nvmxd.bin" "\$@"
 	END
 	chmod 755 "$T/bin/nvmxd"
