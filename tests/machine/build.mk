@@ -93,6 +93,13 @@ $(BM)/demo/files/vmlinux: $(BM)/kernel/$(KERNEL)/release $(BM)/loader/bootimage
 	@mkdir -p $(@D)
 	$(BM)/loader/bootimage trim $(BM)/kernel/$(KERNEL)/vmlinux $@
 
+WALK_FILES	:= walk WALKTHROUGH.md
+$(BM)/demo/files/walk: $(TM)/walk/walk
+$(BM)/demo/files/WALKTHROUGH.md: WALKTHROUGH.md
+$(WALK_FILES:%=$(BM)/demo/files/%):
+	@mkdir -p $(@D)
+	@cp -p $< $@
+
 DEMO_FILES	:= demo lib.sh domain.xml
 $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 	@mkdir -p $(@D)
@@ -101,7 +108,7 @@ $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 $(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
 		$(shell find $(TM)/full/files -type f) \
-		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES))
+		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES))
 	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
@@ -117,6 +124,19 @@ $(BM)/dkms/root.img: $(BM)/dkms/base.stamp $(BM)/kernel/6.1/release $(wildcard $
 # A prompt on the full machine.
 machine-shell:
 	@$(TM)/shell
+
+# The commands of WALKTHROUGH.md: what they print is put into it, or compared with it.
+.PHONY: walk-through check-walk-through
+walk-through:
+	@tools/install-packages build machine
+	@tools/logged $(BUILD)/walk-image.log $(MAKE) --no-print-directory machine-full
+	@$(TM)/walk/run write
+
+check-walk-through:
+	@tools/logged $(BUILD)/walk-image.log $(MAKE) --no-print-directory machine-full
+	@$(TM)/walk/run check
+
+LONG		+= check-walk-through
 
 # The whole product, end to end.
 demo:
@@ -174,6 +194,7 @@ check-long:
 	@MAKE='$(MAKE)' tests/run $(LONG)
 
 HELP		+= 'demo		the whole product on an emulated Intel machine' \
+		   'walk-through	write WALKTHROUGH.md anew' \
 		   'check		all tests; ends with "N passed, N failed"' \
 		   'check-long		tests that take too long for check, in the same manner' \
 		   'check-machine	those on the emulated machine' \

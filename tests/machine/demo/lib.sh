@@ -88,11 +88,11 @@ until_true() {
 
 # ---- domains -------------------------------------------------------------------
 
-# make_domain NAME [METADATA-ELEMENT]
+# make_domain NAME [METADATA-ELEMENT [CMDLINE]]
 make_domain() {
 	local metadata=${2:+<metadata>$2</metadata>}
 
-	sed -e "s|@NAME@|$1|g" -e "s|@METADATA@|$metadata|" /usr/lib/nvmx-demo/domain.xml >"$state/$1.xml"
+	sed -e "s|@NAME@|$1|g" -e "s|@METADATA@|$metadata|" -e "s|@CMDLINE@|${3-}|" /usr/lib/nvmx-demo/domain.xml >"$state/$1.xml"
 	virsh --quiet define "$state/$1.xml" && virsh --quiet start "$1"
 }
 
