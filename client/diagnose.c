@@ -244,7 +244,8 @@ static void judge_the_rest(const struct figures *f, const struct diagnose_kvm *k
 		say(f->verdict, "cheap", NULL, "It is nested, and cheap: %.1f VMREAD and VMWRITE exits per "
 		    "exit of L2%s. There is little to gain from another policy.%s", rate,
 		    f->idle ? " since it was started; L2 does not run now" : "",
-		    kvm || f->idle ? "" : " Whether it exits for other reasons only root can see.");
+		    kvm || f->idle ? "" : " Whether it exits for other reasons only root can see, "
+		    "where debugfs is mounted.");
 }
 
 /* What L1 did meanwhile; if nothing, what it did before. */

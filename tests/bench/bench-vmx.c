@@ -3,6 +3,8 @@
  * bench-vmx cost|count: what a round trip L2 -> L1 -> L2 costs each hypervisor of
  * hypervisors.c, on the modules that are loaded; under each policy where there is
  * /dev/nvmx.  The hypervisors run as the bare-metal L1.
+ *
+ * bench-vmx run HYPERVISOR: that one runs, untouched, until this is killed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -110,16 +112,33 @@ static void measure(const struct hypervisor *h, bool counting)
 		measure_switches(h);
 }
 
+static void run_forever(const char *name)
+{
+	struct target t;
+	struct vm vm;
+	unsigned int i;
+
+	for (i = 0; i < NR_HYPERVISORS && strcmp(hypervisors[i].name, name); i++)
+		;
+	if (i == NR_HYPERVISORS)
+		bail("no hypervisor is named %s", name);
+	target_new(&t, &vm, &hypervisors[i], "untouched");
+	for (;;)
+		run_rounds(&t, MAX_ROUNDS);
+}
+
 int main(int argc, char *argv[])
 {
 	bool counting = argc > 1 && !strcmp(argv[1], "count");
 	unsigned int i;
 
+	dev_try_open();
+	if (argc == 3 && !strcmp(argv[1], "run"))
+		run_forever(argv[2]);
 	if (!counting && (argc <= 1 || strcmp(argv[1], "cost"))) {
-		fprintf(stderr, "usage: bench-vmx cost|count\n");
+		fprintf(stderr, "usage: bench-vmx cost|count|run HYPERVISOR\n");
 		return 2;
 	}
-	dev_try_open();
 	for (i = 0; i < NR_HYPERVISORS; i++)
 		measure(&hypervisors[i], counting);
 	return 0;

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Sourced by what starts machines (run, shell, demo/run): everything about bochs.
+# Sourced by what starts machines (run, shell, demo/run, verbs/run, walk/run): everything about bochs.
 # A machine is a directory of its own, so that any number can run at a time.
 
 machine_dir=
 machine_pid=
+serial=
 
 # machine_new BUILD: makes the machine's directory; it goes when the shell exits.
 machine_new() {
@@ -79,4 +80,15 @@ machine_full_disks() {
 		"console=ttyS0,115200 nokaslr tsc=reliable mitigations=off quiet audit=0 apparmor=0 \
 selinux=0 panic=-1 log_buf_len=1M cryptomgr.notests systemd.show_status=0 ${2:-}" "$machine_dir/boot.img"
 	cp --sparse=always --reflink=auto "$image/root.img" "$machine_dir/root.img"
+}
+
+# machine_script BUILD NAME TIMEOUT_S: starts the full machine, which runs NAME, one of
+# build/machine/demo/files, and powers off; what it says comes into $serial.
+machine_script() {
+	serial=$1/$2-serial.log
+	: >"$serial"
+	machine_new "$1/machine"
+	machine_full_disks "$1/machine" "systemd.wants=nvmx-script@$2.service"
+	machine_config 1 2048 400000000 "mode=file, dev=$serial" "$machine_dir/root.img"
+	machine_start "$3"
 }

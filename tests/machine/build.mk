@@ -93,10 +93,14 @@ $(BM)/demo/files/vmlinux: $(BM)/kernel/$(KERNEL)/release $(BM)/loader/bootimage
 	@mkdir -p $(@D)
 	$(BM)/loader/bootimage trim $(BM)/kernel/$(KERNEL)/vmlinux $@
 
+# Scripts that run on it, and what they need.
 WALK_FILES	:= walk WALKTHROUGH.md
 $(BM)/demo/files/walk: $(TM)/walk/walk
 $(BM)/demo/files/WALKTHROUGH.md: WALKTHROUGH.md
-$(WALK_FILES:%=$(BM)/demo/files/%):
+VERBS_FILES	:= verbs bench-vmx
+$(BM)/demo/files/verbs: $(TM)/verbs/verbs
+$(BM)/demo/files/bench-vmx: $(BUILD)/bench/bench-vmx
+$(addprefix $(BM)/demo/files/,$(WALK_FILES) $(VERBS_FILES)):
 	@mkdir -p $(@D)
 	@cp -p $< $@
 
@@ -108,7 +112,7 @@ $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 $(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
 		$(shell find $(TM)/full/files -type f) \
-		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES))
+		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES) $(VERBS_FILES))
 	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
@@ -138,6 +142,13 @@ check-walk-through:
 
 LONG		+= check-walk-through
 
+# Every verb of nvmxctl on it.
+.PHONY: check-verbs
+check-verbs: machine-full
+	@$(TM)/verbs/run
+
+CHECK		+= check-verbs
+
 # The whole product, end to end.
 demo:
 	@$(TM)/demo/run
@@ -157,6 +168,7 @@ check-dkms-machine: $(BM)/loader/boot.rom
 	@tools/logged $(BUILD)/dkms-image.log $(MAKE) --no-print-directory $(BM)/dkms/root.img
 	@$(TM)/dkms/run $(BM)
 
+MACHINE_CHECKS	:= check-machine check-verbs
 CHECK		+= check-machine
 LONG		+= check-dkms-machine
 
@@ -185,7 +197,8 @@ check-run:
 	@tools/logged $(BUILD)/check-asan-build.log $(MAKE) --no-print-directory -j$$(nproc) \
 		SANITIZE=address,undefined test-programs
 	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check
-	@MAKE='$(MAKE)' tests/run check-machine $(filter-out check-machine,$(CHECK))
+	@tools/logged $(BUILD)/check-image-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-full
+	@MAKE='$(MAKE)' tests/run $(MACHINE_CHECKS) $(filter-out $(MACHINE_CHECKS),$(CHECK))
 
 check-long:
 	@tools/install-packages build test machine
