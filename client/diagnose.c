@@ -235,9 +235,9 @@ static void judge_the_rest(const struct figures *f, const struct diagnose_kvm *k
 		say(f->verdict, "elsewhere", NULL, "It is nested, and its VMCS fields are cheap: %.1f VMREAD "
 		    "and VMWRITE exits per exit of L2. What it does exit for, %.0f times a second, is "
 		    "mostly something that nvmx cannot help: %.0f %% VMCS fields, %.0f %% exits of L2 that "
-		    "L1 handles, %.0f %% port I/O, %.0f %% MMIO, %.0f %% page faults and EPT violations, "
-		    "%.0f %% HLT.", rate, kvm->exits / seconds, f->accesses * 100 / kvm->exits,
-		    f->l2_exits * 100 / kvm->exits, kvm->io_exits * 100. / kvm->exits,
+		    "L1 handles and its entries after them, %.0f %% port I/O, %.0f %% MMIO, %.0f %% page "
+		    "faults and EPT violations, %.0f %% HLT.", rate, kvm->exits / seconds, f->accesses * 100 / kvm->exits,
+		    2 * f->l2_exits * 100 / kvm->exits, kvm->io_exits * 100. / kvm->exits,
 		    kvm->mmio_exits * 100. / kvm->exits, kvm->pf_taken * 100. / kvm->exits,
 		    kvm->halt_exits * 100. / kvm->exits);
 	else
