@@ -189,6 +189,7 @@ ar_exits() {	# DOMAIN: VMREADs of both AR_BYTES that exited in the last window
 	echo $(($(by "$1" GUEST_CS_AR_BYTES) + $(by "$1" GUEST_SS_AR_BYTES)))
 }
 
+# L2 tells of each tenth round, so a window of 60 may have been one of 50 or 70.
 about_two_per_vmcall() {	# DOMAIN
 	local n calls
 
