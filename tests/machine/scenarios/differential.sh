@@ -9,6 +9,7 @@
 #	nvmx_block=B			this block alone
 #	nvmx_chunks=C nvmx_blocks=N	C times N blocks of
 #	nvmx_ops=N			N operations; the same in a replay
+#	nvmx_done=D			D of the C times were had before
 #	nvmx_pace=P			P times fewer switches
 #	nvmx_least_ops, nvmx_least_switches	what is asked of the sum
 . /lib.sh
@@ -27,7 +28,7 @@ explain_all() {
 }
 
 load_modules enable_shadow_vmcs=0; ok "our modules load with enable_shadow_vmcs=0"
-chunk=0
+chunk=${nvmx_done:-0}
 while [ "$chunk" -lt "$chunks" ]; do
 	run /tests/vmx-diff record /tmp/diff "$seed" "${nvmx_block:-$((chunk * count))}" "$count" "$ops"
 	unload_modules; ok "they unload"
