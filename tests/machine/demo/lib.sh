@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Sourced by `demo`, in the machine: steps, what holds, and reading what the domains and
-# nvmxctl say.  Lines for the person who looks on start with "DEMO " and the machine's
-# uptime; the rest of the serial line is noise.
+# Sourced by demo, verbs and walk, in the machine: steps, what holds, and reading what the
+# domains and nvmxctl say.  Lines for the person who looks on start with "DEMO " and the
+# machine's uptime; the rest of the serial line is noise.
 
 logs=/var/log/nvmx-demo
 state=/run/nvmx-demo
+ns='xmlns:nvmx="urn:nvmx:domain-policy:1"'
 steps=()
 step_number=0
+mkdir -p "$state" "$logs"
+chmod 1777 "$logs"
 
 say() {
 	local up
@@ -84,6 +87,10 @@ until_true() {
 		[ "$polls" -gt 0 ] || return 1
 		sleep 0.1
 	done
+}
+
+is_active() {
+	[ "$(systemctl is-active nvmxd)" = active ]
 }
 
 # ---- domains -------------------------------------------------------------------
