@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "client/domain-config.h"
-#include "client/libvirt-library.h"
+#include "policy/libvirt-library.h"
 
 #define LOCAL_URI	"qemu:///system"
 
@@ -68,13 +68,23 @@ static int choose_uri(const struct args *args, char **ret)
 	return *ret ? STATUS_DONE : out_of_memory();
 }
 
+static int load_library(void)
+{
+	const char *error;
+
+	if (libvirt_library_load(&error) == 0)
+		return STATUS_DONE;
+	fprintf(stderr, "nvmxctl: --config needs libvirt's library: %s. Install the package libvirt0.\n", error);
+	return STATUS_FAILED;
+}
+
 int domain_config_open(struct client *c, struct domain_config *ret)
 {
 	int r;
 
 	r = choose_uri(c->args, &ret->uri);
 	if (r == STATUS_DONE)
-		r = libvirt_load();
+		r = load_library();
 	if (r != STATUS_DONE)
 		return r;
 	libvirt.virSetErrorFunc(NULL, ignore_error);

@@ -3,7 +3,7 @@
 # nvmxd.
 
 CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd libvirt json-c) -pthread
-LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd libvirt) -pthread
+LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd) -pthread
 
 # Without main() and what needs it, for the unit tests too.
 DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <libvirt/virterror.h>
-
 #include "daemon/libvirt-internal.h"
 #include "daemon/log.h"
 #include "policy/policy.h"
@@ -27,7 +25,7 @@
 
 const char *libvirt_last_error(void)
 {
-	const char *message = virGetLastErrorMessage();
+	const char *message = libvirt.virGetLastErrorMessage();
 
 	return isempty(message) ? "unknown error" : message;
 }
@@ -67,18 +65,18 @@ int libvirt_post_absent(struct libvirt *l, const struct request *q)
  */
 static int get_metadata(struct libvirt *l, virDomainPtr dom, struct domain_info *info)
 {
-	info->metadata = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT,
-					      METADATA_NAMESPACE, VIR_DOMAIN_AFFECT_CURRENT);
+	info->metadata = libvirt.virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT,
+						      METADATA_NAMESPACE, VIR_DOMAIN_AFFECT_CURRENT);
 	if (info->metadata)
 		return 0;
 
-	switch (virGetLastErrorCode()) {
+	switch (libvirt.virGetLastErrorCode()) {
 	case VIR_ERR_NO_DOMAIN_METADATA:
 		return 0;
 	case VIR_ERR_NO_DOMAIN:
 		return -ENOENT;
 	}
-	if (l->closed || virConnectIsAlive(l->conn) != 1)
+	if (l->closed || libvirt.virConnectIsAlive(l->conn) != 1)
 		return -ENOTCONN;
 
 	info->error = -EIO;
@@ -123,8 +121,8 @@ static bool has_statistics(virDomainPtr dom)
 {
 	_cleanup_free_ char *text = NULL;
 
-	text = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, STATISTICS_NAMESPACE,
-				    VIR_DOMAIN_AFFECT_LIVE);
+	text = libvirt.virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, STATISTICS_NAMESPACE,
+					    VIR_DOMAIN_AFFECT_LIVE);
 	return text;
 }
 
@@ -135,13 +133,13 @@ int libvirt_post_domain(struct libvirt *l, virDomainPtr dom)
 	struct message *m;
 	int r;
 
-	if (virDomainGetUUIDString(dom, uuid) < 0)
+	if (libvirt.virDomainGetUUIDString(dom, uuid) < 0)
 		return -EIO;
-	m = message_new_domain(uuid, virDomainGetName(dom));
+	m = message_new_domain(uuid, libvirt.virDomainGetName(dom));
 	if (!m)
 		return -ENOMEM;
 	m->info.kind = DOMAIN_INFO;
-	m->info.id = (int)virDomainGetID(dom);
+	m->info.id = (int)libvirt.virDomainGetID(dom);
 	r = get_metadata(l, dom, &m->info);
 	if (r < 0) {
 		libvirt_message_free(m);

@@ -19,10 +19,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include <libvirt/libvirt.h>
 #include <systemd/sd-event.h>
 
 #include "daemon/libvirt.h"
+#include "policy/libvirt-library.h"
 
 /* Thread -> main. */
 struct message {

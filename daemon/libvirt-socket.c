@@ -69,7 +69,7 @@ void libvirt_socket_unwatch(struct libvirt *l)
 {
 	if (l->inotify_fd < 0)
 		return;
-	virEventRemoveHandle(l->inotify_watch);
+	libvirt.virEventRemoveHandle(l->inotify_watch);
 	l->inotify_watch = -1;
 	close(l->inotify_fd);
 	l->inotify_fd = -1;
@@ -99,8 +99,8 @@ void libvirt_socket_watch(struct libvirt *l)
 			break;
 	}
 	if (r >= 0)
-		l->inotify_watch = virEventAddHandle(l->inotify_fd, VIR_EVENT_HANDLE_READABLE,
-						     on_inotify, l, NULL);
+		l->inotify_watch = libvirt.virEventAddHandle(l->inotify_fd, VIR_EVENT_HANDLE_READABLE,
+							     on_inotify, l, NULL);
 	if (l->inotify_watch < 0) {
 		close(l->inotify_fd);
 		l->inotify_fd = -1;

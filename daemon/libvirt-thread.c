@@ -14,7 +14,6 @@
 #include "daemon/libvirt-internal.h"
 
 #include <errno.h>
-#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +80,8 @@ static void todo_add_domain(struct libvirt *l, virDomainPtr dom, int type)
 
 	q = calloc(1, sizeof(*q));
 	if (q)
-		q->name = strdup(virDomainGetName(dom));
-	if (!q || !q->name || virDomainGetUUIDString(dom, q->uuid) < 0) {
+		q->name = strdup(libvirt.virDomainGetName(dom));
+	if (!q || !q->name || libvirt.virDomainGetUUIDString(dom, q->uuid) < 0) {
 		libvirt_request_free(q);
 		list_again(l, "An event of libvirt was lost, because there was no memory");
 		return;
@@ -109,15 +108,15 @@ static void do_request(struct libvirt *l, const struct request *q)
 	virDomainPtr dom;
 	int r;
 
-	dom = q->type == REQUEST_GONE ? NULL : virDomainLookupByUUIDString(l->conn, q->uuid);
+	dom = q->type == REQUEST_GONE ? NULL : libvirt.virDomainLookupByUUIDString(l->conn, q->uuid);
 	if (dom) {
 		r = libvirt_post_domain(l, dom);
-		virDomainFree(dom);
+		libvirt.virDomainFree(dom);
 		if (r == -ENOENT)
 			r = libvirt_post_absent(l, q);
-	} else if (q->type == REQUEST_GONE || virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
+	} else if (q->type == REQUEST_GONE || libvirt.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
 		r = libvirt_post_absent(l, q);
-	} else if (l->closed || virConnectIsAlive(l->conn) != 1) {
+	} else if (l->closed || libvirt.virConnectIsAlive(l->conn) != 1) {
 		return;		/* connecting again will tell */
 	} else {
 		log_error("Domain %s could not be looked up in libvirt: %s", q->uuid,
@@ -193,13 +192,13 @@ static void drop_connection(struct libvirt *l)
 {
 	if (!l->conn)
 		return;
-	virConnectUnregisterCloseCallback(l->conn, on_close);
+	libvirt.virConnectUnregisterCloseCallback(l->conn, on_close);
 	if (l->lifecycle_id >= 0)
-		virConnectDomainEventDeregisterAny(l->conn, l->lifecycle_id);
+		libvirt.virConnectDomainEventDeregisterAny(l->conn, l->lifecycle_id);
 	if (l->metadata_id >= 0)
-		virConnectDomainEventDeregisterAny(l->conn, l->metadata_id);
+		libvirt.virConnectDomainEventDeregisterAny(l->conn, l->metadata_id);
 	l->lifecycle_id = l->metadata_id = -1;
-	virConnectClose(l->conn);
+	libvirt.virConnectClose(l->conn);
 	l->conn = NULL;
 	l->closed = false;
 	todo_clear(l);
@@ -207,16 +206,16 @@ static void drop_connection(struct libvirt *l)
 
 static int subscribe(struct libvirt *l)
 {
-	if (virConnectRegisterCloseCallback(l->conn, on_close, l, NULL) < 0)
+	if (libvirt.virConnectRegisterCloseCallback(l->conn, on_close, l, NULL) < 0)
 		return -EIO;
-	if (virConnectSetKeepAlive(l->conn, LIBVIRT_KEEPALIVE_INTERVAL, LIBVIRT_KEEPALIVE_COUNT) < 0)
+	if (libvirt.virConnectSetKeepAlive(l->conn, LIBVIRT_KEEPALIVE_INTERVAL, LIBVIRT_KEEPALIVE_COUNT) < 0)
 		return -EIO;
-	l->lifecycle_id = virConnectDomainEventRegisterAny(l->conn, NULL,
+	l->lifecycle_id = libvirt.virConnectDomainEventRegisterAny(l->conn, NULL,
 			VIR_DOMAIN_EVENT_ID_LIFECYCLE,
 			VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), l, NULL);
 	if (l->lifecycle_id < 0)
 		return -EIO;
-	l->metadata_id = virConnectDomainEventRegisterAny(l->conn, NULL,
+	l->metadata_id = libvirt.virConnectDomainEventRegisterAny(l->conn, NULL,
 			VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 			VIR_DOMAIN_EVENT_CALLBACK(on_metadata), l, NULL);
 	return l->metadata_id < 0 ? -EIO : 0;
@@ -227,13 +226,13 @@ static int report_all(struct libvirt *l)
 	virDomainPtr *domains;
 	int n, r = 0;
 
-	n = virConnectListAllDomains(l->conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	n = libvirt.virConnectListAllDomains(l->conn, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 	if (n < 0)
 		return -EIO;
 	for (int i = 0; i < n; i++) {
 		if (is_shortage(libvirt_post_domain(l, domains[i])))
 			r = -ENOMEM;
-		virDomainFree(domains[i]);
+		libvirt.virDomainFree(domains[i]);
 	}
 	free(domains);
 	return r;
@@ -258,7 +257,7 @@ static void try_later(struct libvirt *l, const char *message)
 /* A uuid of another driver's domain says nothing about a VM of KVM's. */
 static int check_driver(struct libvirt *l, char **ret_error)
 {
-	const char *type = virConnectGetType(l->conn);
+	const char *type = libvirt.virConnectGetType(l->conn);
 
 	if (!type)
 		return -EIO;
@@ -278,7 +277,7 @@ static void list_domains(struct libvirt *l)
 	r = report_all(l);
 	if (r == -ENOMEM)
 		list_again(l, "An answer of libvirt was lost, because there was no memory");
-	else if (r < 0 && !l->closed && virConnectIsAlive(l->conn) == 1)
+	else if (r < 0 && !l->closed && libvirt.virConnectIsAlive(l->conn) == 1)
 		list_again(l, "libvirt's domains could not be listed");
 	else if (r >= 0)
 		l->retry_ms = LIBVIRT_RETRY_MIN_MS;
@@ -294,7 +293,7 @@ static void try_connect(struct libvirt *l)
 	 * not missed.
 	 */
 	libvirt_socket_watch(l);
-	l->conn = virConnectOpenReadOnly(l->uri);
+	l->conn = libvirt.virConnectOpenReadOnly(l->uri);
 	if (!l->conn || check_driver(l, &sentence) < 0 || subscribe(l) < 0) {
 		try_later(l, sentence ?: libvirt_last_error());
 		drop_connection(l);
@@ -321,8 +320,8 @@ static int once_result;
 
 static void init_once(void)
 {
-	virSetErrorFunc(NULL, on_error);
-	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
+	libvirt.virSetErrorFunc(NULL, on_error);
+	if (libvirt.virInitialize() < 0 || libvirt.virEventRegisterDefaultImpl() < 0) {
 		log_error("Cannot use libvirt: %s", libvirt_last_error());
 		once_result = -EIO;
 	}
@@ -357,12 +356,12 @@ static void flush_loop(void)
 	bool flushed = false;
 	int timer;
 
-	timer = virEventAddTimeout(20, on_flushed, &flushed, NULL);
+	timer = libvirt.virEventAddTimeout(20, on_flushed, &flushed, NULL);
 	if (timer < 0)
 		return;
-	while (!flushed && virEventRunDefaultImpl() >= 0)
+	while (!flushed && libvirt.virEventRunDefaultImpl() >= 0)
 		;
-	virEventRemoveTimeout(timer);
+	libvirt.virEventRemoveTimeout(timer);
 }
 
 static void thread_stop(struct libvirt *l)
@@ -370,9 +369,9 @@ static void thread_stop(struct libvirt *l)
 	drop_connection(l);
 	libvirt_socket_unwatch(l);
 	if (l->wake_watch >= 0)
-		virEventRemoveHandle(l->wake_watch);
+		libvirt.virEventRemoveHandle(l->wake_watch);
 	if (l->retry_watch >= 0)
-		virEventRemoveHandle(l->retry_watch);
+		libvirt.virEventRemoveHandle(l->retry_watch);
 	flush_loop();
 	if (l->retry_fd >= 0)
 		close(l->retry_fd);
@@ -415,8 +414,8 @@ void *libvirt_thread_main(void *userdata)
 	l->retry = true;
 	l->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	l->retry_watch = l->retry_fd < 0 ? -1 :
-			 virEventAddHandle(l->retry_fd, VIR_EVENT_HANDLE_READABLE, on_retry, l, NULL);
-	l->wake_watch = virEventAddHandle(l->thread_fd, VIR_EVENT_HANDLE_READABLE, on_wake, l, NULL);
+			 libvirt.virEventAddHandle(l->retry_fd, VIR_EVENT_HANDLE_READABLE, on_retry, l, NULL);
+	l->wake_watch = libvirt.virEventAddHandle(l->thread_fd, VIR_EVENT_HANDLE_READABLE, on_wake, l, NULL);
 	if (l->retry_watch < 0 || l->wake_watch < 0) {
 		log_error("Cannot use libvirt: %s", libvirt_last_error());
 		thread_stop(l);
@@ -429,7 +428,7 @@ void *libvirt_thread_main(void *userdata)
 		while (l->closed && !stopping(l));
 		if (stopping(l))
 			break;
-		if (virEventRunDefaultImpl() < 0) {
+		if (libvirt.virEventRunDefaultImpl() < 0) {
 			log_error("libvirt's event loop failed: %s", libvirt_last_error());
 			libvirt_post_state(l, false);
 			break;

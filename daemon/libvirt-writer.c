@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libvirt/virterror.h>
-
 #include "daemon/libvirt-internal.h"
 #include "policy/util.h"
 
@@ -35,7 +33,7 @@ static struct statistics_write *take(struct libvirt *l, bool wait)
 /* Does libvirt refuse us as such, so that the next write would fare no better? */
 static bool refused(void)
 {
-	const virError *e = virGetLastError();
+	const virError *e = libvirt.virGetLastError();
 
 	switch (e ? e->code : VIR_ERR_OK) {
 	case VIR_ERR_AUTH_FAILED:
@@ -62,15 +60,15 @@ static int write_domain(virConnectPtr conn, const struct statistics_write *w, ch
 	virDomainPtr dom;
 	int r = 0;
 
-	dom = virDomainLookupByUUIDString(conn, w->uuid);
+	dom = libvirt.virDomainLookupByUUIDString(conn, w->uuid);
 	if (!dom)
-		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? 0 : failed(ret_error);
+		return libvirt.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? 0 : failed(ret_error);
 
-	if ((int)virDomainGetID(dom) == w->id &&
-	    virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, w->text,
-				 w->text ? STATISTICS_PREFIX : NULL, STATISTICS_NAMESPACE,
-				 VIR_DOMAIN_AFFECT_LIVE) < 0)
-		switch (virGetLastErrorCode()) {
+	if ((int)libvirt.virDomainGetID(dom) == w->id &&
+	    libvirt.virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, w->text,
+					 w->text ? STATISTICS_PREFIX : NULL, STATISTICS_NAMESPACE,
+					 VIR_DOMAIN_AFFECT_LIVE) < 0)
+		switch (libvirt.virGetLastErrorCode()) {
 		case VIR_ERR_NO_DOMAIN:
 		case VIR_ERR_OPERATION_INVALID:	/* it stopped in between */
 		case VIR_ERR_NO_DOMAIN_METADATA:
@@ -78,7 +76,7 @@ static int write_domain(virConnectPtr conn, const struct statistics_write *w, ch
 		default:
 			r = failed(ret_error);
 		}
-	virDomainFree(dom);
+	libvirt.virDomainFree(dom);
 	return r;
 }
 
@@ -101,11 +99,11 @@ static void tell(struct libvirt *l, const struct statistics_write *w, int error,
 
 static virConnectPtr open_connection(struct libvirt *l)
 {
-	virConnectPtr conn = virConnectOpen(l->uri);
+	virConnectPtr conn = libvirt.virConnectOpen(l->uri);
 
-	if (conn && virConnectSetKeepAlive(conn, LIBVIRT_KEEPALIVE_INTERVAL,
-					   LIBVIRT_KEEPALIVE_COUNT) < 0) {
-		virConnectClose(conn);
+	if (conn && libvirt.virConnectSetKeepAlive(conn, LIBVIRT_KEEPALIVE_INTERVAL,
+						   LIBVIRT_KEEPALIVE_COUNT) < 0) {
+		libvirt.virConnectClose(conn);
 		conn = NULL;
 	}
 	return conn;
@@ -129,7 +127,7 @@ void *libvirt_writer_main(void *userdata)
 			statistics_write_free(w);
 		}
 		if (conn)
-			virConnectClose(conn);
+			libvirt.virConnectClose(conn);
 	}
 
 	return NULL;

@@ -167,9 +167,15 @@ int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 		libvirt_domain_t on_domain, libvirt_state_t on_state,
 		libvirt_written_t on_written, void *userdata)
 {
+	const char *error;
 	struct libvirt *l;
 	int r;
 
+	r = libvirt_library_load(&error);
+	if (r < 0) {
+		log_warning("libvirt's library cannot be loaded: %s.", error);
+		return r;
+	}
 	r = libvirt_thread_init();
 	if (r < 0)
 		return r;

@@ -70,6 +70,8 @@ typedef void (*libvirt_written_t)(const struct statistics_result *result, void *
  * told them; the same thing may be told twice.
  *
  * SIGPIPE must be ignored by the process.  One struct libvirt a process.
+ *
+ * -ELIBACC: libvirt's library is not there, which has been logged.
  */
 int libvirt_new(struct libvirt **ret, sd_event *event, const char *uri,
 		libvirt_domain_t on_domain, libvirt_state_t on_state,

@@ -29,7 +29,8 @@ const char *manager_bus_text(const struct manager *m, const char *property)
 	if (streq(property, "KernelLink"))
 		return m->link.ops->name;
 	if (streq(property, "Libvirt"))
-		return !m->libvirt ? "disabled" : m->libvirt_connected ? "connected" : "disconnected";
+		return m->libvirt_connected ? "connected" :
+		       m->libvirt || m->libvirt_missing ? "disconnected" : "disabled";
 	if (streq(property, "DefaultPolicy"))
 		return m->config.default_policy;
 	return "";

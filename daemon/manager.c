@@ -59,6 +59,8 @@ size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_
 
 	if (why)
 		ret[n++] = why;
+	if (m->libvirt_missing)
+		ret[n++] = "libvirt's library cannot be loaded: until the package libvirt0 is there and nvmxd is restarted, domains get no policy of their metadata or name.";
 	if (m->libvirt && !m->libvirt_connected)
 		ret[n++] = "libvirt is not connected: until it is, domains that start get no policy of their metadata or name.";
 	if (m->polkit_missing)
@@ -603,7 +605,8 @@ int manager_start(struct manager *m)
 	if (!streq(uri, CONFIG_NO_LIBVIRT)) {
 		r = libvirt_new(&m->libvirt, m->event, uri, on_domain, on_libvirt_state,
 				on_written, m);
-		if (r < 0) {
+		m->libvirt_missing = r == -ELIBACC;
+		if (r < 0 && !m->libvirt_missing) {
 			log_error("libvirt's thread could not be started: %s.", strerror(-r));
 			return r;
 		}

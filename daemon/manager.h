@@ -64,6 +64,7 @@ struct manager {
 
 	struct libvirt *libvirt;	/* NULL: without */
 	bool libvirt_connected;
+	bool libvirt_missing;	/* its library is not there: no link, though one is wanted */
 	struct statistics statistics;
 	bool polkit_missing;
 	/* Sentences on the first file that is not used; NULL: all are. */

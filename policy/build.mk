@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The policy library, linked statically into the daemon, the client and the
-# tests, and the policy files.
+# tests, with what else both use, and the policy files.
 
-CFLAGS_policy	:= $(shell $(PKG_CONFIG) --cflags json-c libxml-2.0)
+CFLAGS_policy	:= $(shell $(PKG_CONFIG) --cflags json-c libxml-2.0 libvirt)
 LIBS_policy	:= $(shell $(PKG_CONFIG) --libs json-c libxml-2.0)
 
 POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
 POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o nearest.o field.o assignment.o json-place.o \
-			json-file.o conf-files.o policy.o policy-set.o metadata.o metadata-change.o)
+			json-file.o conf-files.o policy.o policy-set.o metadata.o metadata-change.o libvirt-library.o)
 
 ALL		+= $(POLICY_LIB)
 INSTALL		+= install-policy

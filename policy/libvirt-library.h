@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libvirt's library, loaded by who needs it at that moment.  It links to some sixty others:
+ * on a host without libvirt nvmxd does without them and their memory, and a start of
+ * nvmxctl, which completion and the metrics' timer make often, stays short.
+ */
+#ifndef NVMX_POLICY_LIBVIRT_LIBRARY_H
+#define NVMX_POLICY_LIBVIRT_LIBRARY_H
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+/* What is used of it; all are there once libvirt_library_load() has returned 0. */
+#define LIBVIRT_FUNCTIONS(F)			\
+	F(virConnectClose)			\
+	F(virConnectDomainEventDeregisterAny)	\
+	F(virConnectDomainEventRegisterAny)	\
+	F(virConnectGetType)			\
+	F(virConnectIsAlive)			\
+	F(virConnectListAllDomains)		\
+	F(virConnectOpen)			\
+	F(virConnectOpenAuth)			\
+	F(virConnectOpenReadOnly)		\
+	F(virConnectRegisterCloseCallback)	\
+	F(virConnectSetKeepAlive)		\
+	F(virConnectUnregisterCloseCallback)	\
+	F(virDomainFree)			\
+	F(virDomainGetID)			\
+	F(virDomainGetMetadata)			\
+	F(virDomainGetName)			\
+	F(virDomainGetUUIDString)		\
+	F(virDomainIsPersistent)		\
+	F(virDomainLookupByName)		\
+	F(virDomainLookupByUUIDString)		\
+	F(virDomainSetMetadata)			\
+	F(virEventAddHandle)			\
+	F(virEventAddTimeout)			\
+	F(virEventRegisterDefaultImpl)		\
+	F(virEventRemoveHandle)			\
+	F(virEventRemoveTimeout)		\
+	F(virEventRunDefaultImpl)		\
+	F(virGetLastError)			\
+	F(virGetLastErrorCode)			\
+	F(virGetLastErrorMessage)		\
+	F(virInitialize)			\
+	F(virSetErrorFunc)
+
+struct libvirt_library {
+#define DECLARE(f)	__typeof__(f) *f;
+	LIBVIRT_FUNCTIONS(DECLARE)
+#undef DECLARE
+	virConnectAuthPtr auth;		/* asks on the terminal */
+};
+
+extern struct libvirt_library libvirt;
+
+/*
+ * To be called before there are threads that use it.  Never unloaded.
+ *
+ * 0, or -ELIBACC: it is not there, or lacks a function, which *@ret_error says until the
+ * next call of dlopen()'s family.
+ */
+int libvirt_library_load(const char **ret_error);
+
+#endif /* NVMX_POLICY_LIBVIRT_LIBRARY_H */
