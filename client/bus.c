@@ -276,7 +276,7 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 	*ret_path = NULL;
 	if (!*prefix)
 		return STATUS_DONE;
-	r = vm_list(c, &vms);
+	r = vm_list_briefly(c, &vms);
 	if (r != STATUS_DONE)
 		return r;
 	for (size_t i = 0; i < json_length(vms); i++) {
@@ -286,8 +286,8 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 		if (!starts_with(json_get_text(vm, "name"), prefix, false) &&
 		    !starts_with(json_get_text(vm, "uuid"), prefix, true))
 			continue;
-		if (n++ == 0 && asprintf(ret_path, NVMX_BUS_PATH "/vm/%s", json_get_text(vm, "id")) < 0)
-			*ret_path = NULL;
+		if (n++ == 0)
+			*ret_path = strdup(json_get_text(vm, "path"));
 		if (used < sizeof(others))
 			used += snprintf(others + used, sizeof(others) - used, "%s%s (%s)", n > 1 ? ", " : "",
 					 name ?: "", json_get_text(vm, "id"));

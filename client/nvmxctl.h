@@ -166,6 +166,8 @@ int client_read_json(sd_bus_message *m, struct json_object **ret);
 int vm_get(struct client *c, const char *path, struct json_object **ret);
 /* An array of those, by id. */
 int vm_list(struct client *c, struct json_object **ret);
+/* What ListVMs says, which is less and comes sooner: "path", "changed" and what a table has of them. */
+int vm_list_briefly(struct client *c, struct json_object **ret);
 /* Properties as the bus has them, as nvmxctl shows them; takes the object over. */
 struct json_object *vm_from_properties(struct json_object *properties);
 

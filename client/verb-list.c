@@ -9,19 +9,14 @@ static const char *yes_no(struct json_object *value)
 	return json_object_get_boolean(value) ? "yes" : "no";
 }
 
-/* A policy that was changed is not the one it is named after. */
-static const char *changed(struct json_object *value)
-{
-	return value && json_length(value) > 0 ? "yes" : "no";
-}
-
+/* "changed": a policy that was changed is not the one it is named after. */
 static const struct column columns[] = {
 	{ "id",			"ID",		true, NULL },
 	{ "name",		"NAME",		false, NULL },
 	{ "pid",		"PID",		true, NULL },
 	{ "vmxon",		"VMX",		false, yes_no },
 	{ "policy",		"POLICY",	false, NULL },
-	{ "overrides",		"CHANGED",	false, changed },
+	{ "changed",		"CHANGED",	false, yes_no },
 	{ "policy_source",	"SOURCE",	false, NULL },
 	{ "shadowing",		"SHADOWING",	false, NULL },
 	{ "uuid",		"UUID",		false, NULL },
@@ -35,7 +30,7 @@ int verb_list(struct client *c)
 
 	r = client_connect(c, NEED_MODULE);
 	if (r == STATUS_DONE)
-		r = vm_list(c, &vms);
+		r = c->args->json == JSON_OFF ? vm_list_briefly(c, &vms) : vm_list(c, &vms);
 	if (r != STATUS_DONE)
 		return r;
 	client_note_missing(c);

@@ -116,39 +116,59 @@ int vm_list(struct client *c, struct json_object **ret)
 	return STATUS_DONE;
 }
 
+/* What a method of the manager lists in structs, as objects with these keys. */
+static int list_structs(struct client *c, const char *method, const char *const *members,
+			size_t n_members, struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *rows = NULL, *objects = NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	int r;
+
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, method, NULL, &reply);
+	if (r != STATUS_DONE)
+		return r;
+	r = client_read_json(reply, &rows);
+	objects = json_object_new_array();
+	if (r < 0 || !objects)
+		return fail(r < 0 ? r : -ENOMEM);
+
+	for (size_t i = 0; i < json_length(rows); i++) {
+		struct json_object *row = json_at(rows, i);
+		struct json_object *o = json_object_new_object();
+
+		/* An older nvmxd has fewer. */
+		for (size_t k = 0; k < n_members && k < json_length(row); k++)
+			json_object_object_add(o, members[k], json_object_get(json_at(row, k)));
+		json_object_array_add(objects, o);
+	}
+	*ret = steal_ptr(objects);
+	return STATUS_DONE;
+}
+
+int vm_list_briefly(struct client *c, struct json_object **ret)
+{
+	static const char *const members[] = {
+		"id", "path", "name", "uuid", "policy", "pid", "policy_source", "changed", "vmxon", "shadowing",
+	};
+
+	return list_structs(c, "ListVMs", members, ARRAY_SIZE(members), ret);
+}
+
 int vm_list_fields(struct client *c, struct json_object **ret)
 {
 	static const char *const members[] = {
 		"encoding", "name", "width", "kind", "allowed", "stock", "flags",
 	};
-	_cleanup_json_ struct json_object *rows = NULL, *fields = NULL;
-	_cleanup_message_ sd_bus_message *reply = NULL;
 	int r;
 
-	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListFields", NULL, &reply);
-	if (r != STATUS_DONE)
-		return r;
-	r = client_read_json(reply, &rows);
-	fields = json_object_new_array();
-	if (r < 0 || !fields)
-		return fail(r < 0 ? r : -ENOMEM);
+	r = list_structs(c, "ListFields", members, ARRAY_SIZE(members), ret);
+	/* The bus has an array with one class for stock. */
+	for (size_t i = 0; r == STATUS_DONE && i < json_length(*ret); i++) {
+		struct json_object *field = json_at(*ret, i);
 
-	for (size_t i = 0; i < json_length(rows); i++) {
-		struct json_object *row = json_at(rows, i);
-		struct json_object *field = json_object_new_object();
-
-		for (size_t k = 0; k < ARRAY_SIZE(members); k++) {
-			struct json_object *value = json_at(row, k);
-
-			/* The bus has an array with one class for stock. */
-			if (k == 5)
-				value = json_at(value, 0);
-			json_object_object_add(field, members[k], json_object_get(value));
-		}
-		json_object_array_add(fields, field);
+		json_object_object_add(field, "stock", json_object_get(json_at(json_get(field, "stock"), 0)));
 	}
-	*ret = steal_ptr(fields);
-	return STATUS_DONE;
+	return r;
 }
 
 static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *word))

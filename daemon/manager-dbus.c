@@ -77,6 +77,22 @@ static int need_module(const struct manager *m, sd_bus_error *error)
 	return bus_error_set(error, -ENOTCONN, manager_why_unsupported(m));
 }
 
+#define VM_ROW "(tosssusbbs)"
+
+static int append_vm_row(sd_bus_message *reply, const struct vm *vm)
+{
+	_cleanup_free_ struct policy_change *changes = NULL;
+	size_t n;
+	int r;
+
+	r = vm_policy_overrides(vm, &changes, &n);
+	if (r < 0)
+		return r;
+	return sd_bus_message_append(reply, VM_ROW, vm->id, vm->path, vm->name, vm->uuid, vm->policy.base,
+				     (uint32_t)vm->pid, policy_source_to_string(vm->policy.source),
+				     (int)(n > 0), (int)vm->vmxon, vm_shadowing(vm));
+}
+
 static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -89,14 +105,11 @@ static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *e
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_open_container(reply, 'a', "(tosss)");
+	r = sd_bus_message_open_container(reply, 'a', VM_ROW);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < m->n_vms; i++) {
-		const struct vm *vm = m->vms[i];
-
-		r = sd_bus_message_append(reply, "(tosss)", vm->id, vm->path, vm->name, vm->uuid,
-					  vm->policy.base);
+		r = append_vm_row(reply, m->vms[i]);
 		if (r < 0)
 			return r;
 	}
@@ -467,7 +480,7 @@ static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *err
 
 static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tosss)", vms),
+	SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a" VM_ROW, vms),
 				method_list_vms, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetVM", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path),
 				method_get_vm, SD_BUS_VTABLE_UNPRIVILEGED),

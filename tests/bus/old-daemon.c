@@ -33,6 +33,11 @@ static int get_vm(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return sd_bus_reply_method_return(m, "o", VM_PATH);
 }
 
+static int list_vms(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	return sd_bus_reply_method_return(m, "a(tos)", 1, (uint64_t)1, VM_PATH, "old");
+}
+
 /* Without classes that are allowed, and without flags. */
 static int list_fields(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -63,6 +68,7 @@ static int done(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static const sd_bus_vtable manager[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("KernelSupport", "s", get_support, 0, 0),
+	SD_BUS_METHOD("ListVMs", "", "a(tos)", list_vms, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("GetVM", "s", "o", get_vm, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListFields", "", "a(uss)", list_fields, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ListPolicies", "", "a(s)", list_policies, SD_BUS_VTABLE_UNPRIVILEGED),
