@@ -4,13 +4,13 @@
 # L2 than on the distribution's modules, counters on.
 . /lib.sh
 
-load_stock_modules
+load_stock_modules; ok "the distribution's modules load"
 stock=$(/tests/vmx-cost)
 [ "${stock:-0}" -gt 1000 ]
 ok "a round trip on the distribution's modules is measured"
 unload_modules
 
-load_modules
+load_modules; ok "our modules load"
 ours=$(/tests/vmx-cost)
 [ "${ours:-0}" -gt 1000 ]
 ok "a round trip on ours is measured"
