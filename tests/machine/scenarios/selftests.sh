@@ -7,8 +7,10 @@
 . /lib.sh
 . /selftests.sh
 
-slow="hyperv_clock hyperv_features hyperv_tlb_flush recalc_apic_map_test xapic_ipi_test"
-slow="$slow xapic_state_test xen_shinfo_test"
+# Passes, but no timer interrupt comes for 40 s meanwhile, on the distribution's modules just
+# as on ours; the kernel complains of that, as it has to.
+out=xapic_ipi_test
+slow="hyperv_clock hyperv_features hyperv_tlb_flush recalc_apic_map_test xapic_state_test xen_shinfo_test"
 seeds=4711
 if [ -n "$nvmx_long" ]; then
 	slow=
@@ -17,7 +19,7 @@ if [ -n "$nvmx_long" ]; then
 	selftests_limit_random=1200
 fi
 
-stock_verdicts $(selftests_without $slow)
+stock_verdicts $(selftests_without $out $slow)
 must_pass state_test vmx_set_nested_state_test smm_test
 
 load_modules; ok "our modules load"
