@@ -17,7 +17,7 @@ ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client
 
 $(B)/client/nvmxctl: $(CLIENT_OBJS) $(POLICY_LIB)
-	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_loaded)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_xdr)
 
 .PHONY: install-client
 install-client: $(B)/client/nvmxctl

@@ -16,7 +16,7 @@ ALL		+= $(B)/daemon/nvmxd
 INSTALL		+= install-daemon
 
 $(B)/daemon/nvmxd: $(DAEMON_OBJS) $(B)/policy/libnvmxpolicy.a
-	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_policy) $(LIBS_loaded)
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon) $(LIBS_policy) $(LIBS_xdr)
 
 .PHONY: daemon install-daemon
 daemon: $(B)/daemon/nvmxd

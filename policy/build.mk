@@ -5,9 +5,9 @@
 
 CFLAGS_policy	:= $(shell $(PKG_CONFIG) --cflags json-c libxml-2.0 libvirt)
 LIBS_policy	:= $(shell $(PKG_CONFIG) --libs json-c libxml-2.0)
-# A sanitizer looks for what it stands before when the program starts, such as XDR's functions:
-# with one, what is loaded later by libvirt-library.c has to be there from the beginning.
-LIBS_loaded	:= $(if $(SANITIZE),$(shell $(PKG_CONFIG) --libs libvirt))
+# A sanitizer looks for what it stands before when the program starts: XDR's functions, which
+# libvirt uses and libvirt-library.c loads with it later, have to be there then.
+LIBS_xdr	:= $(if $(SANITIZE),-l:libtirpc.so.3)
 
 POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
 POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o nearest.o field.o assignment.o json-place.o \
