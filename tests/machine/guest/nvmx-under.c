@@ -46,7 +46,8 @@
 /*
  * The longest pauses between two rounds of random policies.  In VMX operation, which is short
  * and where switches matter, a part of a round trip of L2; before it, longer, or the program
- * would not come to it: a round takes as long as what they leave to the program.
+ * would not come to it: a round takes as long as what they leave to the program.  Where a
+ * round takes many times as long, as on a debug kernel, so do pauses.
  */
 #define MAX_PAUSE_NS	1000000
 #define MAX_PAUSE_VMX_NS 200000
@@ -69,6 +70,7 @@ static unsigned int nr_vms;
 static struct policy born_with;
 static struct policy random_policies[NR_RANDOM];
 static bool at_random;
+static uint64_t round_ns;		/* what the last round took, without its pause */
 
 static struct {
 	unsigned int vms, evmcs;
@@ -285,14 +287,17 @@ static void print_verdict(bool timeout, int status)
 
 static uint64_t pause_ns(uint64_t limit)
 {
+	uint64_t longest = MAX_PAUSE_NS;
 	unsigned int i;
 
 	if (!at_random || !nr_vms)
 		return limit;
 	for (i = 0; i < nr_vms; i++)
 		if (vms[i].vmxon)
-			return below(MAX_PAUSE_VMX_NS);
-	return below(MAX_PAUSE_NS);
+			longest = MAX_PAUSE_VMX_NS;
+	if (longest < 2 * round_ns)
+		longest = 2 * round_ns;
+	return below(longest < NSEC_PER_SEC ? longest : NSEC_PER_SEC);
 }
 
 /* One round: waits for the command, a VM, or the moment for other policies. */
@@ -300,14 +305,17 @@ static void wait_for_something(struct pollfd *fds, unsigned int nr, uint64_t lim
 {
 	uint64_t pause = pause_ns(limit);
 	struct timespec t = { .tv_sec = pause / NSEC_PER_SEC, .tv_nsec = pause % NSEC_PER_SEC };
+	uint64_t began;
 	unsigned int i;
 
 	ppoll(fds, nr, &t, NULL);
+	began = now();
 	if (nr > 1 && fds[1].revents)
 		read_events();
 	forget_the_gone();
 	for (i = nr_vms; at_random && i > 0; i--)
 		vm_set_random(&vms[i - 1]);
+	round_ns = now() - began;
 }
 
 static void run(char **command, uint64_t limit)

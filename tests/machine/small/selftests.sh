@@ -7,9 +7,11 @@
 # They bring the emulated machine to a stop, with the distribution's modules too.
 selftests_hopeless="vmx_preemption_timer_test hyperv_ipi"
 
-# Seconds of the machine's for one test; it runs more slowly while policies change.
+# Seconds of the machine's for one test; it runs more slowly while policies change, and on a
+# debug kernel.
 selftests_limit=4
 selftests_limit_random=30
+! debug_kernel || selftests_limit=100 selftests_limit_random=600
 passing=
 
 # under MODE TEST: runs it; $line is all that nvmx-under says, $verdict the verdict.
