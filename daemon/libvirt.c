@@ -23,6 +23,7 @@
 
 /* How long libvirt_free() waits for a libvirt that does not answer. */
 #define STOP_SECONDS	5
+static bool left_thread;
 
 struct message *libvirt_message_free(struct message *m)
 {
@@ -326,9 +327,15 @@ struct libvirt *libvirt_free(struct libvirt *l)
 		log_warning("libvirt does not answer, not waiting for it any longer");
 		sd_event_source_disable_unref(l->source);
 		l->source = NULL;
+		left_thread = true;
 		return NULL;
 	}
 
 	libvirt_destroy(l);
 	return NULL;
+}
+
+bool libvirt_left_thread(void)
+{
+	return left_thread;
 }

@@ -7,9 +7,11 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
+#include "daemon/libvirt.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
 
@@ -204,5 +206,9 @@ int main(int argc, char *argv[])
 	if (r == 0)
 		return EXIT_SUCCESS;
 
-	return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	r = run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	/* What libraries do at exit() must not meet a thread that is still in one of them. */
+	if (libvirt_left_thread())
+		_exit(r);
+	return r;
 }

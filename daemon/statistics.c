@@ -15,6 +15,7 @@
 #include "daemon/vm.h"
 
 #define USEC_PER_SEC	1000000ULL
+#define NSEC_PER_SEC	1000000000LL
 /* Nobody waits for it, so it may go with other wake-ups. */
 #define ACCURACY_USEC	USEC_PER_SEC
 
@@ -48,15 +49,24 @@ static char *format_time(time_t t)
 	return strdup(text);
 }
 
-/* From the start time of the VM's process, in ticks since the host's boot. */
+static int64_t nanoseconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+/*
+ * From the start time of the VM's process, in ticks since the host's boot.  Of whole seconds
+ * alone the next nvmxd would make another second.
+ */
 static char *format_since(const struct vm *vm)
 {
-	struct timespec boot, now;
+	int64_t booted = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_BOOTTIME);
+	int64_t tick = NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
 
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &now);
-	return format_time(now.tv_sec - boot.tv_sec +
-			   (time_t)(vm->start_time / (uint64_t)sysconf(_SC_CLK_TCK)));
+	return format_time((booted + (int64_t)vm->start_time * tick) / NSEC_PER_SEC);
 }
 
 static uint64_t exits(const struct nvmx_field_counters *f)
