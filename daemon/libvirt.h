@@ -107,7 +107,7 @@ int libvirt_write_statistics(struct libvirt *l, const char *uuid, int id, const 
  */
 struct libvirt *libvirt_free(struct libvirt *l);
 
-/* Did libvirt_free() leave a thread behind that sits in libvirt?  Then the process has to _exit(). */
+/* Did libvirt_free() leave a thread that sits in libvirt?  Then the process has to _exit(). */
 bool libvirt_left_thread(void);
 
 #endif /* NVMX_DAEMON_LIBVIRT_H */

@@ -46,8 +46,8 @@
 /*
  * The longest pauses between two rounds of random policies.  In VMX operation, which is short
  * and where switches matter, a part of a round trip of L2; before it, longer, or the program
- * would not come to it: a round takes as long as what they leave to the program.  Where a
- * round takes many times as long, as on a debug kernel, so do pauses.
+ * would not come to it: a round takes longer than what they leave to the program.  Where a
+ * round takes many times as long, as on a debug kernel, they may last half of it.
  */
 #define MAX_PAUSE_NS	1000000
 #define MAX_PAUSE_VMX_NS 200000
@@ -295,8 +295,8 @@ static uint64_t pause_ns(uint64_t limit)
 	for (i = 0; i < nr_vms; i++)
 		if (vms[i].vmxon)
 			longest = MAX_PAUSE_VMX_NS;
-	if (longest < 2 * round_ns)
-		longest = 2 * round_ns;
+	if (longest < round_ns / 2)
+		longest = round_ns / 2;
 	return below(longest < NSEC_PER_SEC ? longest : NSEC_PER_SEC);
 }
 
