@@ -23,6 +23,7 @@
 
 /* How long libvirt_free() waits for a libvirt that does not answer. */
 #define STOP_SECONDS	5
+
 static bool left_thread;
 
 struct message *libvirt_message_free(struct message *m)
