@@ -5,7 +5,11 @@
 
 load_modules; ok "our modules load"
 run /tests/nvmx-window
-run /tests/nvmx-costs
+if debug_kernel; then
+	run /tests/nvmx-costs 100
+else
+	run /tests/nvmx-costs
+fi
 
 mount -t tracefs tracefs /sys/kernel/tracing; ok "tracefs is there"
 run /tests/nvmx-trace
