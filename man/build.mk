@@ -15,3 +15,4 @@ install-man: $(MAN_PAGES)
 
 check-man: $(MAN_PAGES)
 	@man/check $^
+	@man/facts

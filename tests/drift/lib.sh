@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# For tests/drift/check, sourced after tap.sh: what a man page or a completion has.
+# For tests/drift/check and others, sourced after tap.sh: what a man page or a completion has.
 
 # same WHAT NAMES NAMES: one a line, in any order
 same() {
@@ -17,13 +17,24 @@ same() {
 # ---- man pages ----
 
 # plain FILE: without roff's ways to write a character
-plain() { sed 's/\\-/-/g; s/\\~/ /g; s/\\&//g; s/\\f[BIRP]//g; s/\\(aq/'"'"'/g' "$1"; }
+plain() { sed 's/\\-/-/g; s/\\~/ /g; s/\\&//g; s/\\f[BIRP]//g; s/\\(aq/'"'"'/g; s/\\e$/\\/' "$1"; }
 
 section() { plain "$1" | sed -n "/^\.SH $2\$/,/^\.SH /p" | sed '1d; /^\.SH /d'; }
 subsection() { plain "$1" | sed -n "/^\.SS $2\$/,/^\.S[SH] /p" | sed '1d; /^\.S[SH] /d'; }
 
 # text: without the macros at the beginning of lines
 text() { sed 's/^\.[BI][RI]\{0,1\} //; s/^\.[BI] //; s/"//g; s/  */ /g'; }
+
+# blocks FILE: what is set as typed; a line of "--" ends each
+blocks() { plain "$1" | sed -n '/^\.EX$/,/^\.EE$/{/^\.EX$/d;s/^\.EE$/--/;p}'; }
+
+# block FILE PATTERN: the first of them that has an extended regular expression
+block() {
+	blocks "$1" | awk -v pattern="$2" '
+		{ text = text $0 "\n"; found = found || $0 ~ pattern }
+		/^--$/ && found { sub(/--\n$/, "", text); printf "%s", text; exit }
+		/^--$/ { text = "" }'
+}
 
 # tags FILE SECTION: what each entry of the section's outer list is of
 tags() { section "$1" "$2" | awk '/^\.RS/ { deep++ } /^\.RE/ { deep-- } tag && !deep { print } { tag = /^\.TP/ }' | text; }
