@@ -39,6 +39,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-completion $(B)
 	@tests/bus/nvmxctl-screen $(B)
 	@tests/bus/nvmxctl-edit $(B)
+	@tests/bus/nvmxctl-examples $(B)
 	@tests/bus/nvmxctl-bad $(B)
 
 check-client-asan:
