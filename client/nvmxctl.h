@@ -258,7 +258,9 @@ char *render_safe(const char *s);
  * that errors and questions for a password have the terminal for themselves.
  */
 FILE *pager_out(struct client *c);
-/* Waits for the pager; -EIO if not everything could be written. */
+/* Negative errno if not everything that was printed so far could be written. */
+int pager_flush(FILE *f);
+/* The same, of the output; waits for the pager. */
 int pager_close(struct client *c);
 
 /* ---- help.c ---- */

@@ -55,12 +55,20 @@ FILE *pager_out(struct client *c)
 	return c->out;
 }
 
+int pager_flush(FILE *f)
+{
+	if (fflush(f) == EOF)
+		return -errno;
+	/* What is larger than the buffer went past it: of that only the mark is left. */
+	return ferror(f) ? -EIO : 0;
+}
+
 int pager_close(struct client *c)
 {
 	int r;
 
 	if (!c->out || c->out == stdout)
-		return fflush(stdout) == EOF ? -EIO : 0;
+		return pager_flush(stdout);
 
 	r = fclose(c->out) == EOF && errno != EPIPE ? -EIO : 0;
 	c->out = NULL;

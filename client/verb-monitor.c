@@ -85,9 +85,9 @@ static void put_record(struct monitor *m, struct json_object *record)
 	else
 		put_line(stdout, record);
 	json_object_put(record);
-	if (fflush(stdout) == EOF) {
-		if (errno != EPIPE)
-			fprintf(stderr, "nvmxctl: The output could not be written.\n");
+	/* Once it has failed, what is on its way yet is not said again. */
+	if (pager_flush(stdout) < 0 && m->status == STATUS_DONE) {
+		fprintf(stderr, "nvmxctl: The output could not be written.\n");
 		m->status = STATUS_FAILED;
 		sd_event_exit(m->event, 0);
 	}
@@ -268,8 +268,6 @@ static int watch(struct monitor *m)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaddset(&set, signals[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	/* A reader that leaves ends us by EPIPE. */
-	signal(SIGPIPE, SIG_IGN);
 
 	r = sd_event_new(&m->event);
 	for (size_t i = 0; i < ARRAY_SIZE(signals) && r >= 0; i++)

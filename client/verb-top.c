@@ -47,7 +47,7 @@ static int print(struct client *c, const struct top *top)
 		putchar('\n');
 	}
 	/* A log is read as it grows; one that cannot be written is no use. */
-	if (fflush(stdout) == EOF) {
+	if (pager_flush(stdout) < 0) {
 		fprintf(stderr, "nvmxctl: The output could not be written.\n");
 		return STATUS_FAILED;
 	}

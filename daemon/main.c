@@ -203,6 +203,10 @@ int main(int argc, char *argv[])
 	r = parse_argv(argc, argv, &options, &config_dirs, &policy_dirs);
 	if (r < 0)
 		return 2;
+	if (r == 0 && fflush(stdout) == EOF) {
+		fprintf(stderr, "nvmxd: The output could not be written.\n");
+		return EXIT_FAILURE;
+	}
 	if (r == 0)
 		return EXIT_SUCCESS;
 
