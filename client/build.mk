@@ -41,6 +41,7 @@ check-client: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kern
 	@tests/bus/nvmxctl-edit $(B)
 	@tests/bus/nvmxctl-examples $(B)
 	@tests/bus/nvmxctl-bad $(B)
+	@tests/bus/nvmxctl-password $(B)
 
 check-client-asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined check-client

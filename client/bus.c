@@ -7,6 +7,10 @@
 #include <strings.h>
 
 #include "client/nvmxctl.h"
+#include "policy/bus.h"
+
+/* nvmxd answers after BUS_PASSWORD_USEC at the latest, if it is there and not too busy. */
+#define TIMEOUT_PASSWORD_USEC	(BUS_PASSWORD_USEC + 60 * UINT64_C(1000000))
 
 static const struct {
 	const char *name;
@@ -223,24 +227,32 @@ int client_get_text(struct client *c, const char *path, const char *interface,
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 
-int client_new_change(struct client *c, const char *path, const char *method,
-		      sd_bus_message **ret)
+int client_new_change(struct client *c, const char *path, const char *interface,
+		      const char *method, sd_bus_message **ret)
 {
 	int r;
 
-	r = sd_bus_message_new_method_call(c->bus, ret, NVMX_BUS_NAME, path, NVMX_BUS_VM, method);
+	r = sd_bus_message_new_method_call(c->bus, ret, NVMX_BUS_NAME, path, interface, method);
 	return r < 0 ? r : sd_bus_message_set_allow_interactive_authorization(*ret, true);
+}
+
+int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error)
+{
+	bool password = sd_bus_message_get_allow_interactive_authorization(m) > 0;
+	int r;
+
+	agent_open(c->args);
+	r = sd_bus_call(c->bus, m, password ? TIMEOUT_PASSWORD_USEC : 0, error, NULL);
+	agent_close();
+	return r;
 }
 
 int client_call_change(struct client *c, int r, sd_bus_message *m)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 
-	if (r >= 0) {
-		agent_open(c->args);
-		r = sd_bus_call(c->bus, m, 0, &error, NULL);
-		agent_close();
-	}
+	if (r >= 0)
+		r = client_try_change(c, m, &error);
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 

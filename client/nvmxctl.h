@@ -140,12 +140,14 @@ int client_get_text(struct client *c, const char *path, const char *interface,
 		    const char *property, char **ret);
 
 /*
- * A call of org.nvmx1.VM that polkit is asked about, with a password if need be:
- * made (negative errno), filled by the caller, then sent unless r says that this failed.
+ * A call that polkit is asked about, with a password if need be: made (negative errno),
+ * filled by the caller, then sent unless r says that this failed.
  */
-int client_new_change(struct client *c, const char *path, const char *method,
-		      sd_bus_message **ret);
+int client_new_change(struct client *c, const char *path, const char *interface,
+		      const char *method, sd_bus_message **ret);
 int client_call_change(struct client *c, int r, sd_bus_message *m);
+/* The sending alone, as long as a person may need; says nothing; negative errno. */
+int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error);
 
 /* By name, uuid, id or pid, or what only one name or uuid begins with. */
 int client_find_vm(struct client *c, const char *name, char **ret_path);

@@ -197,15 +197,9 @@ static int reload(struct client *c, const struct edit *e)
 		printf("%s is installed; nvmxd, which is not running, will read it when it starts.\n", e->to);
 		return STATUS_DONE;
 	}
-	r = sd_bus_message_new_method_call(c->bus, &m, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
-					   "Reload");
+	r = client_new_change(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Reload", &m);
 	if (r >= 0)
-		r = sd_bus_message_set_allow_interactive_authorization(m, true);
-	if (r >= 0) {
-		agent_open(c->args);
-		r = sd_bus_call(c->bus, m, 0, &error, NULL);
-		agent_close();
-	}
+		r = client_try_change(c, m, &error);
 	if (r < 0) {
 		fprintf(stderr, "nvmxctl: %s is installed, but nvmxd has not taken it over.\n", e->to);
 		return client_fail(&error, r);

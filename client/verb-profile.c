@@ -25,7 +25,7 @@ static int start(struct client *c, const char *path, uint64_t usec)
 		usec += DURATION_SLACK_USEC;
 	else
 		usec = DURATION_MAX_USEC;
-	r = client_new_change(c, path, "StartProfile", &m);
+	r = client_new_change(c, path, NVMX_BUS_VM, "StartProfile", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "t", usec);
 	return client_call_change(c, r, m);

@@ -11,7 +11,7 @@ static int reset_live(struct client *c, const char *path, const struct change *c
 	int r;
 
 	(void)change;
-	r = client_new_change(c, path, "Reset", &m);
+	r = client_new_change(c, path, NVMX_BUS_VM, "Reset", &m);
 	return client_call_change(c, r, m);
 }
 

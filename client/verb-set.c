@@ -20,7 +20,7 @@ static int set_live(struct client *c, const char *path, const struct change *cha
 	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
-	r = client_new_change(c, path, "SetPolicy", &m);
+	r = client_new_change(c, path, NVMX_BUS_VM, "SetPolicy", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", change->policy);
 	if (r >= 0)

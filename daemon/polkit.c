@@ -9,14 +9,14 @@
 #include <inttypes.h>
 
 #include "daemon/polkit.h"
+#include "policy/bus.h"
 #include "policy/util.h"
 
 #define POLKIT_NAME			"org.freedesktop.PolicyKit1"
 #define POLKIT_ALLOW_USER_INTERACTION	1
 
-/* A person has to find a password; a machine has to answer. */
-#define TIMEOUT_INTERACTIVE_USEC	(15 * 60 * UINT64_C(1000000))
-#define TIMEOUT_USEC			(25 * UINT64_C(1000000))
+/* Less than sd-bus waits by default, so that whoever called hears what is wrong. */
+#define TIMEOUT_USEC			(20 * UINT64_C(1000000))
 
 struct question {
 	struct question *next;		/* in the list of open ones */
@@ -208,7 +208,7 @@ static int ask(sd_bus *bus, sd_bus_message *m, struct question *question)
 	if (r < 0)
 		return r;
 	r = sd_bus_call_async(bus, &q->slot, m, on_answer, q,
-			      q->interactive ? TIMEOUT_INTERACTIVE_USEC : TIMEOUT_USEC);
+			      q->interactive ? BUS_PASSWORD_USEC : TIMEOUT_USEC);
 	if (r < 0)
 		return r;
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What nvmxd and nvmxctl hold each other to on the bus, besides org.nvmx1.xml.
+ * Header-only.
+ */
+#ifndef NVMX_POLICY_BUS_H
+#define NVMX_POLICY_BUS_H
+
+/*
+ * How long nvmxd lets polkit ask a person, who may have to find a password.  Whoever calls
+ * it with ALLOW_INTERACTIVE_AUTHORIZATION has to wait longer, to hear what became of it.
+ */
+#define BUS_PASSWORD_USEC	(15 * 60 * UINT64_C(1000000))
+
+#endif /* NVMX_POLICY_BUS_H */
