@@ -7,7 +7,9 @@ MAN_PAGES	:= $(wildcard man/*.[1-8])
 INSTALL		+= install-man
 CHECK		+= check-man
 
-.PHONY: install-man check-man
+HELP		+= 'pictures		the pictures of the README, in man/pictures'
+
+.PHONY: install-man check-man pictures
 install-man: $(MAN_PAGES)
 	set -e; for page in $^; do \
 		$(INSTALL_BIN) -D -m 644 $$page $(DESTDIR)$(prefix)/share/man/man$${page##*.}/$${page##*/}; \
@@ -16,3 +18,6 @@ install-man: $(MAN_PAGES)
 check-man: $(MAN_PAGES)
 	@man/check $^
 	@man/facts
+
+pictures: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/tests/bus/loopback-kernel $(B)/tests/bus/call
+	@tools/pictures $(B) man/pictures

@@ -348,7 +348,7 @@ static void run_l1(struct kernel *k, struct kernel_vm *vm)
 	c->fields_to_vmcs12 += vm->runs * read_write;
 	c->fields_to_shadow += vm->runs * shadowed;
 	c->rare_syncs += lazy ? vm->runs : 0;
-	if (vm->runs > 0) {
+	if (vm->runs > 0 && !vm->untimed) {
 		c->to_vmcs12_timed++;
 		c->to_vmcs12_cycles += TICKS_TO_VMCS12 * read_write;
 		c->to_shadow_timed++;

@@ -38,6 +38,7 @@ struct kernel_vm {
 	uint64_t window_until;			/* milliseconds of the monotonic clock */
 	/* What L1 does when it is read: see "runs" in loopback-kernel.c. */
 	uint64_t runs;
+	bool untimed;
 	uint32_t reads[KERNEL_FIELDS_MAX], writes[KERNEL_FIELDS_MAX];	/* per 100 exits of L2 */
 	struct kernel_vcpu vcpus[KERNEL_VCPUS_MAX];
 };

@@ -17,6 +17,7 @@
  *	count ID VCPU COUNTER N
  *	accesses ID FIELD READS WRITES	what L1 does per 100 exits of L2 ...
  *	runs ID N			... which it has N of before each look at its counters
+ *	untimed ID			its copies are not timed
  *	policy ID			answers generation, label, flag, and classes
  *	exits-all FIELD READS WRITES	exits on vCPU 0 of every VM
  *	policies			answers how many VMs were given one
@@ -276,6 +277,8 @@ static void told_of_vm(FILE *out, char **words, int n)
 
 	if (vm && streq(words[0], "runs") && n == 3) {
 		vm->runs = strtoull(words[2], NULL, 10);
+	} else if (vm && streq(words[0], "untimed")) {
+		vm->untimed = true;
 	} else if (vm && streq(words[0], "accesses") && n == 5) {
 		accesses(out, vm, words);
 	} else if (!vm || vcpu >= KERNEL_VCPUS_MAX) {
