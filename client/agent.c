@@ -20,7 +20,7 @@ void agent_open(const struct args *args)
 	int fds[2];
 
 	/* root is not asked, and elsewhere the agent would be on the wrong machine. */
-	if (geteuid() == 0 || args->host || args->machine ||
+	if (geteuid() == 0 || args->no_ask_password || args->host || args->machine ||
 	    !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) || pipe2(fds, O_CLOEXEC) < 0)
 		return;
 

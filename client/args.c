@@ -23,6 +23,7 @@ enum {
 	OPTION_COUNT,
 	OPTION_LIVE,
 	OPTION_CONFIG,
+	OPTION_NO_ASK_PASSWORD,
 };
 
 static const struct option options[] = {
@@ -32,6 +33,7 @@ static const struct option options[] = {
 	{ "no-pager",	no_argument,		NULL, OPTION_NO_PAGER },
 	{ "no-legend",	no_argument,		NULL, OPTION_NO_LEGEND },
 	{ "quiet",	no_argument,		NULL, 'q' },
+	{ "no-ask-password", no_argument,	NULL, OPTION_NO_ASK_PASSWORD },
 	{ "host",	required_argument,	NULL, 'H' },
 	{ "machine",	required_argument,	NULL, 'M' },
 	{ "vcpu",	required_argument,	NULL, OPTION_VCPU },
@@ -148,6 +150,12 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	case 'q':
 		a->quiet = true;
 		return 0;
+	case 'j':
+		a->json = isatty(STDOUT_FILENO) ? JSON_PRETTY : JSON_SHORT;
+		return 0;
+	case OPTION_NO_ASK_PASSWORD:
+		a->no_ask_password = true;
+		return 0;
 	case 'H':
 		a->host = optarg;
 		return 0;
@@ -227,10 +235,23 @@ static int check_options(const struct args *a, char **ret_error)
 	return 0;
 }
 
+/* What systemctl and virsh call it. */
+static const struct { const char *theirs, *ours; } other_names[] = {
+	{ "status",		"show" },
+	{ "dominfo",		"show" },
+	{ "domstats",		"stats" },
+	{ "daemon-reload",	"reload" },
+	{ "edit",		"policy edit" },
+	{ "cat",		"policy show" },
+};
+
 static const char *nearest_verb(const struct verb *verbs, const char *name)
 {
 	struct nearest n = {};
 
+	for (size_t i = 0; i < ARRAY_SIZE(other_names); i++)
+		if (streq(other_names[i].theirs, name))
+			return other_names[i].ours;
 	for (const struct verb *v = verbs; v->name; v++)
 		nearest_try(&n, name, v->name);
 	return n.name;
@@ -270,6 +291,19 @@ static int check_verb(const struct args *a, char **ret_error)
 	return check_options(a, ret_error);
 }
 
+/* "help VERB" is "VERB --help". */
+static int take_help(const struct verb *verbs, struct args *a, char **ret_error)
+{
+	int r;
+
+	r = check_verb(a, ret_error);
+	if (r < 0)
+		return r;
+	a->help = true;
+	a->named = false;
+	return find_verb(verbs, a, ret_error);
+}
+
 int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret,
 	       char **ret_error)
 {
@@ -279,7 +313,7 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 	/* Start anew, also in a test that parses many times. */
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":hqH:M:", options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, ":hjqH:M:", options, NULL)) >= 0) {
 		r = parse_option(c, argv, &a, ret_error);
 		if (r < 0)
 			return r;
@@ -291,6 +325,8 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 		return error_set(ret_error, -EINVAL, "--host and --machine do not go together.");
 	if (!a.version) {
 		r = find_verb(verbs, &a, ret_error);
+		if (r >= 0 && !a.help && streq(a.verb->name, "help"))
+			r = take_help(verbs, &a, ret_error);
 		if (r >= 0 && !a.help)
 			r = check_verb(&a, ret_error);
 		if (r < 0)

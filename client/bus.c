@@ -233,7 +233,8 @@ int client_new_change(struct client *c, const char *path, const char *interface,
 	int r;
 
 	r = sd_bus_message_new_method_call(c->bus, ret, NVMX_BUS_NAME, path, interface, method);
-	return r < 0 ? r : sd_bus_message_set_allow_interactive_authorization(*ret, true);
+	return r < 0 ? r : sd_bus_message_set_allow_interactive_authorization(*ret,
+									      !c->args->no_ask_password);
 }
 
 int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error)
@@ -245,6 +246,15 @@ int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error)
 	r = sd_bus_call(c->bus, m, password ? TIMEOUT_PASSWORD_USEC : 0, error, NULL);
 	agent_close();
 	return r;
+}
+
+int client_reload(struct client *c, sd_bus_error *error)
+{
+	_cleanup_message_ sd_bus_message *m = NULL;
+	int r;
+
+	r = client_new_change(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Reload", &m);
+	return r < 0 ? r : client_try_change(c, m, error);
 }
 
 int client_call_change(struct client *c, int r, sd_bus_message *m)

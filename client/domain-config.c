@@ -89,7 +89,7 @@ int domain_config_open(struct client *c, struct domain_config *ret)
 		return r;
 	libvirt.virSetErrorFunc(NULL, ignore_error);
 	agent_open(c->args);
-	ret->conn = libvirt.virConnectOpenAuth(ret->uri, libvirt.auth, 0);
+	ret->conn = libvirt.virConnectOpenAuth(ret->uri, c->args->no_ask_password ? NULL : libvirt.auth, 0);
 	agent_close();
 	return ret->conn ? STATUS_DONE : fail(ret);
 }

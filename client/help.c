@@ -26,9 +26,11 @@ static const struct {
 	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
 	{ 0,			"    --version",		"Show the version" },
 	{ 0,			"    --json=MODE",		"Print JSON: pretty, short or off" },
+	{ 0,			"-j",				"Print JSON: pretty on a terminal, short elsewhere" },
 	{ 0,			"-q, --quiet",			"No notes and no summaries" },
 	{ 0,			"    --no-legend",		"No headings and no summaries" },
 	{ 0,			"    --no-pager",		"Do not pipe output into a pager" },
+	{ 0,			"    --no-ask-password",	"Do not ask for a password" },
 	{ 0,			"-H, --host=[USER@]HOST",	"Talk to the host over ssh" },
 	{ 0,			"-M, --machine=NAME",		"Talk to the local container" },
 };

@@ -15,9 +15,10 @@
 
 /* The first one is what nvmxctl does without a verb. */
 static const struct verb verbs[] = {
-	{ "list",   "", "List the VMs", 0, 0, verb_list, 0,
-	  "\nCHANGED says whether something was changed on top of POLICY, SOURCE where that\n"
-	  "comes from, and SHADOWING whether it has any effect now.\n" },
+	{ "list",   "[PATTERN...]", "List the VMs, or those that a pattern fits", 0, -1, verb_list, 0,
+	  "\nPATTERN is the name or UUID of a VM, with *, ? and [] as in the shell, or an id\n"
+	  "or process id.  CHANGED says whether something was changed on top of POLICY,\n"
+	  "SOURCE where that comes from, and SHADOWING whether it has any effect now.\n" },
 	{ "show",   "DOMAIN", "Show a VM, its policy, and where that comes from", 1, 1, verb_show, 0,
 	  "" },
 	{ "set",    "DOMAIN [policy=NAME] [FIELD=CLASS...]", "Set a VM's policy, or change it",
@@ -30,6 +31,9 @@ static const struct verb verbs[] = {
 	  ARGS_LIVE | ARGS_CONFIG,
 	  "\nThe policy is again that of the metadata, of a match, or the default.  With\n"
 	  "--config the policy is taken out of the domain's metadata, for its next start.\n" },
+	{ "reload", "", "Have nvmxd read its configuration and policy files", 0, 0, verb_reload, 0,
+	  "\nThe policies are then applied to the VMs, but for those whose policy was set at\n"
+	  "run time.  If a file is broken it fails, and says which; the others are in use.\n" },
 	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields, 0,
 	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next\n"
 	  "entry the slow path), lazy (fetched at each exit if shadowed), absent (not in\n"
@@ -66,6 +70,8 @@ static const struct verb verbs[] = {
 	  "\nedit opens the policy's file, or a new one, in $SYSTEMD_EDITOR, $EDITOR or\n"
 	  "$VISUAL, and installs it in /etc/nvmx/policy.d if it is a policy.\n" },
 	{ "version", "", "Show the versions of nvmxctl and nvmxd", 0, 0, verb_version, 0, "" },
+	/* args_parse() makes --help of it. */
+	{ "help", "[VERB]", "Show this help, or that of a verb", 0, 1, NULL, 0, "" },
 	{}
 };
 

@@ -67,6 +67,7 @@ struct args {
 	bool no_pager;
 	bool no_legend;
 	bool quiet;
+	bool no_ask_password;
 	const char *host;
 	const char *machine;
 	unsigned int options;		/* those given, ARGS_* */
@@ -148,6 +149,8 @@ int client_new_change(struct client *c, const char *path, const char *interface,
 int client_call_change(struct client *c, int r, sd_bus_message *m);
 /* The sending alone, as long as a person may need; says nothing; negative errno. */
 int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error);
+/* nvmxd reads its files again; likewise. */
+int client_reload(struct client *c, sd_bus_error *error);
 
 /* By name, uuid, id or pid, or what only one name or uuid begins with. */
 int client_find_vm(struct client *c, const char *name, char **ret_path);
@@ -170,6 +173,8 @@ int vm_get(struct client *c, const char *path, struct json_object **ret);
 int vm_list(struct client *c, struct json_object **ret);
 /* What ListVMs says, which is less and comes sooner: "path", "changed" and what a table has of them. */
 int vm_list_briefly(struct client *c, struct json_object **ret);
+/* Is it meant by one of the patterns: a glob of names and uuids, an id or a pid?  Without any, all are. */
+bool vm_fits(struct json_object *vm, char **patterns, int n);
 /* Properties as the bus has them, as nvmxctl shows them; takes the object over. */
 struct json_object *vm_from_properties(struct json_object *properties);
 
@@ -292,6 +297,7 @@ int verb_list(struct client *c);
 int verb_show(struct client *c);
 int verb_set(struct client *c);
 int verb_reset(struct client *c);
+int verb_reload(struct client *c);
 int verb_fields(struct client *c);
 int verb_stats(struct client *c);
 int verb_profile(struct client *c);

@@ -190,16 +190,13 @@ static int check(struct client *c, const struct edit *e)
 static int reload(struct client *c, const struct edit *e)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
 	if (!client_reach(c)) {
 		printf("%s is installed; nvmxd, which is not running, will read it when it starts.\n", e->to);
 		return STATUS_DONE;
 	}
-	r = client_new_change(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Reload", &m);
-	if (r >= 0)
-		r = client_try_change(c, m, &error);
+	r = client_reload(c, &error);
 	if (r < 0) {
 		fprintf(stderr, "nvmxctl: %s is installed, but nvmxd has not taken it over.\n", e->to);
 		return client_fail(&error, r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nvmxctl list: all VMs.
+ * nvmxctl list [PATTERN...]: all VMs, or those that fit.
  */
 #include "client/nvmxctl.h"
 
@@ -22,6 +22,13 @@ static const struct column columns[] = {
 	{ "uuid",		"UUID",		false, NULL },
 };
 
+static void keep_fitting(struct json_object *vms, const struct args *args)
+{
+	for (size_t i = json_length(vms); i > 0; i--)
+		if (!vm_fits(json_at(vms, i - 1), args->parameters, args->n_parameters))
+			json_object_array_del_idx(vms, i - 1, 1);
+}
+
 int verb_list(struct client *c)
 {
 	_cleanup_json_ struct json_object *vms = NULL;
@@ -34,6 +41,7 @@ int verb_list(struct client *c)
 	if (r != STATUS_DONE)
 		return r;
 	client_note_missing(c);
+	keep_fitting(vms, c->args);
 
 	if (c->args->json != JSON_OFF) {
 		render_json(pager_out(c), vms, c->args->json);

@@ -3,6 +3,8 @@
  * VMs and fields as nvmxd has them, as JSON with nvmxctl's own keys: those stay
  * when the bus grows.
  */
+#include <fnmatch.h>
+
 #include "client/nvmxctl.h"
 
 static const struct {
@@ -114,6 +116,22 @@ int vm_list(struct client *c, struct json_object **ret)
 	json_object_array_sort(vms, compare_ids);
 	*ret = steal_ptr(vms);
 	return STATUS_DONE;
+}
+
+/* What a VM does not have fits nothing. */
+static bool glob_fits(const char *pattern, const char *text, int flags)
+{
+	return *text && fnmatch(pattern, text, FNM_NOESCAPE | flags) == 0;
+}
+
+bool vm_fits(struct json_object *vm, char **patterns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (glob_fits(patterns[i], json_get_text(vm, "name"), 0) ||
+		    glob_fits(patterns[i], json_get_text(vm, "uuid"), FNM_CASEFOLD) ||
+		    streq(patterns[i], json_get_text(vm, "id")) || streq(patterns[i], json_get_text(vm, "pid")))
+			return true;
+	return n == 0;
 }
 
 /* What a method of the manager lists in structs, as objects with these keys. */

@@ -9,6 +9,7 @@ static const struct verb verbs[] = {
 	{ "list", "", "", 0, 0, NULL, 0, "" },
 	{ "show", "DOMAIN", "", 1, 1, NULL, ARGS_VCPU | ARGS_DURATION, "" },
 	{ "set", "DOMAIN [POLICY] [FIELD=CLASS...]", "", 2, -1, NULL, 0, "" },
+	{ "help", "[VERB]", "", 0, 1, NULL, 0, "" },
 	{}
 };
 
@@ -98,11 +99,56 @@ static void test_help_needs_no_verb(void **state)
 	assert_true(a.version);
 }
 
+static void test_help_is_a_verb(void **state)
+{
+	struct args a;
+
+	assert_int_equal(parse("help", &a, NULL), 0);
+	assert_true(a.help && !a.named);
+	assert_int_equal(parse("-q help show", &a, NULL), 0);
+	assert_true(a.help && a.named && a.quiet);
+	assert_string_equal(a.verb->name, "show");
+	assert_int_equal(parse("help help", &a, NULL), 0);
+	assert_true(a.help && a.named);
+	assert_string_equal(a.verb->name, "help");
+}
+
+static void test_no_ask_password(void **state)
+{
+	struct args a;
+
+	assert_int_equal(parse("set d stock", &a, NULL), 0);
+	assert_false(a.no_ask_password);
+	assert_int_equal(parse("set d stock --no-ask-password", &a, NULL), 0);
+	assert_true(a.no_ask_password);
+}
+
+/* The last one counts; the output of the tests is no terminal. */
+static void test_json(void **state)
+{
+	struct args a;
+
+	assert_int_equal(parse("-j", &a, NULL), 0);
+	assert_int_equal(a.json, isatty(STDOUT_FILENO) ? JSON_PRETTY : JSON_SHORT);
+	assert_int_equal(parse("-jq --json=off", &a, NULL), 0);
+	assert_int_equal(a.json, JSON_OFF);
+	assert_true(a.quiet);
+}
+
 static void test_usage(void **state)
 {
 	static const char *const bad[][2] = {
 		{ "frob", "\"frob\"" },
 		{ "shwo a", "did you mean \"show\"?" },
+		{ "status d", "did you mean \"show\"?" },
+		{ "dominfo d", "did you mean \"show\"?" },
+		{ "domstats d", "did you mean \"stats\"?" },
+		{ "daemon-reload", "did you mean \"reload\"?" },
+		{ "edit x", "did you mean \"policy edit\"?" },
+		{ "cat x", "did you mean \"policy show\"?" },
+		{ "help frob", "\"frob\"" },
+		{ "help show d", "Too many parameters; it is \"nvmxctl help [VERB]\"" },
+		{ "help --vcpu=1", "--vcpu is not for \"help\"" },
 		{ "list --vcpu=1", "--vcpu is not for \"list\"" },
 		{ "show d --duration=0", "--duration=0 is no time" },
 		{ "show d --duration=-1", "--duration=-1 is no time" },
@@ -195,6 +241,9 @@ int main(void)
 		cmocka_unit_test(test_options_after),
 		cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_help_needs_no_verb),
+		cmocka_unit_test(test_help_is_a_verb),
+		cmocka_unit_test(test_no_ask_password),
+		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_bad_changes),
