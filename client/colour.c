@@ -7,23 +7,20 @@
 
 bool colour_is_on(void)
 {
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
 	/* A pager is started for a terminal only. */
-	return isempty(no) && !isempty(term) && !streq(term, "dumb") && isatty(STDOUT_FILENO);
+	return isempty(getenv("NO_COLOR")) && !terminal_is_dumb() && isatty(STDOUT_FILENO);
 }
 
 const char *colour_begin(enum colour colour)
 {
 	static const char *const sequences[] = {
-		[COLOUR_NONE]	= "",
 		[COLOUR_BOLD]	= "\033[1m",
 		[COLOUR_GOOD]	= "\033[32m",
 		[COLOUR_NOTE]	= "\033[33m",
 		[COLOUR_BAD]	= "\033[31m",
 	};
 
-	return colour_is_on() ? sequences[colour] : "";
+	return colour != COLOUR_NONE && colour_is_on() ? sequences[colour] : "";
 }
 
 const char *colour_end(enum colour colour)

@@ -233,14 +233,59 @@ bool colour_is_on(void);
 const char *colour_begin(enum colour colour);
 const char *colour_end(enum colour colour);
 
-/* ---- render.c ---- */
+/* ---- terminal.c ---- */
 
+/* No terminal, or one that can do no more than print. */
+bool terminal_is_dumb(void);
+/* Of the terminal that fd is, as COLUMNS says, or else the kernel; 0: it is none. */
+size_t terminal_columns(int fd);
+
+/* ---- text.c: in columns of a terminal, in the encoding of the locale ---- */
+
+/* The first character, '?' if it cannot be printed, and the columns it takes; its bytes, 0 at the end. */
+size_t text_next(const char *s, wchar_t *ret, int *ret_columns);
+size_t text_columns(const char *s);
+/* The bytes of the longest beginning that takes no more columns; how many it takes. */
+size_t text_cut(const char *s, size_t columns, size_t *ret_columns);
+/*
+ * Prose: on a terminal it is wrapped at blanks to its width, but not in what is quoted and fits a
+ * line.  So many columns are used already; further lines are indented.  Ends without a newline.
+ * Control characters become '?'.
+ */
+void text_wrap(FILE *f, size_t used, size_t indent, const char *text);
+
+/* ---- table.c ---- */
+
+/*
+ * On a terminal a table that is too wide gets narrower: turn by turn, columns are cut, or leave,
+ * all of that turn, until it fits.
+ */
 struct column {
 	const char *key;		/* of the object */
 	const char *title;
 	bool right;
 	const char *(*text)(struct json_object *value);	/* NULL: as it is */
+	unsigned int turn;		/* from 1; 0: it stays as it is */
+	bool leaves;
 };
+
+#define COLUMN_TURNS	4
+
+struct table;
+
+/* Borrows the columns; NULL without memory. */
+struct table *table_new(const struct column *columns, size_t n);
+struct table *table_free(struct table *t);	/* NULL */
+DEFINE_CLEANUP(struct table *, table_free)
+#define _cleanup_table_ _cleanup_(table_freep)
+
+/* The next cell, row by row; of nothing it is "-".  -ENOMEM */
+int table_add(struct table *t, const char *text);
+size_t table_rows(const struct table *t);
+/* Without rows it prints nothing.  -ENOMEM */
+int table_print(const struct table *t, FILE *f, bool headings);
+
+/* ---- render.c ---- */
 
 void render_json(FILE *f, struct json_object *o, enum json_mode mode);
 /* -ENOMEM */

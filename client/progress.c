@@ -5,7 +5,6 @@
  */
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "client/nvmxctl.h"
@@ -28,13 +27,6 @@ uint64_t progress_now_usec(void)
 	return t.tv_sec * UINT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-static int columns(void)
-{
-	struct winsize size;
-
-	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 ? 80 : size.ws_col;
-}
-
 static void draw(const char *what, uint64_t passed, uint64_t total)
 {
 	char bar[BAR_MAX + 1], seconds[32];
@@ -42,7 +34,7 @@ static void draw(const char *what, uint64_t passed, uint64_t total)
 
 	snprintf(seconds, sizeof(seconds), "%.0f/%.0f s", passed / 1e6, total / 1e6);
 	/* "WHAT [bar] N/M s", and a column that stays free; what has no room is left out. */
-	room = columns() - (int)strlen(seconds) - 4;
+	room = (int)terminal_columns(STDERR_FILENO) - (int)strlen(seconds) - 4;
 	if (room - (int)strlen(what) - 1 >= 10) {
 		fprintf(stderr, "\r%s ", what);
 		room -= strlen(what) + 1;
@@ -64,9 +56,7 @@ static void draw(const char *what, uint64_t passed, uint64_t total)
 
 static bool show_progress(const struct args *args)
 {
-	const char *term = getenv("TERM");
-
-	return !args->quiet && isatty(STDERR_FILENO) && term && !streq(term, "dumb");
+	return !args->quiet && isatty(STDERR_FILENO) && !terminal_is_dumb();
 }
 
 int progress_wait(struct client *c, const char *what, uint64_t usec,

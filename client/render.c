@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * JSON objects as people want to see them: tables by libsmartcols, a VM, a
- * VM's statistics, or as JSON.
+ * JSON objects as people want to see them: as tables, a VM, a VM's statistics, or as
+ * JSON.
  */
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 
 #include "client/nvmxctl.h"
+
+#define TITLE_WIDTH	18	/* of what a VM has */
+#define TOTALS_WIDTH	40	/* before what a total means */
 
 /* Totals in the order in which they say something; then what else there is. */
 static const struct {
@@ -38,10 +40,10 @@ static const struct {
 };
 
 static const struct column field_columns[] = {
-	{ "name",	"FIELD",	false, NULL },
-	{ "vmread",	"VMREAD",	true, NULL },
-	{ "vmwrite",	"VMWRITE",	true, NULL },
-	{ "exits",	"EXITS",	true, NULL },
+	{ .key = "name", .title = "FIELD" },
+	{ .key = "vmread", .title = "VMREAD", .right = true },
+	{ .key = "vmwrite", .title = "VMWRITE", .right = true },
+	{ .key = "exits", .title = "EXITS", .right = true },
 };
 
 void render_json(FILE *f, struct json_object *o, enum json_mode mode)
@@ -57,78 +59,36 @@ char *render_safe(const char *s)
 {
 	char *copy = strdup(s);
 
-	for (unsigned char *p = (unsigned char *)copy; p && *p; p++)
+	for (unsigned char *p = (unsigned char *)copy; p && *p; p++) {
 		if (*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	return copy;
-}
-
-/* Of libsmartcols: what an administrator should not overlook. */
-static const char *cell_colour(const char *key, const char *text)
-{
-	if (streq(key, "shadowing") && !isempty(text) && !streq(text, "active"))
-		return "yellow";
-	return NULL;
-}
-
-static int add_row(struct libscols_table *table, struct json_object *o,
-		   const struct column *columns, size_t n)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-
-	if (!line)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *value = NULL;
-		const char *text;
-		int r;
-
-		json_object_object_get_ex(o, columns[i].key, &value);
-		text = columns[i].text ? columns[i].text(value) : json_object_get_string(value);
-		r = scols_line_set_data(line, i, isempty(text) ? "-" : text);
-		if (r == 0)
-			r = scols_cell_set_color(scols_line_get_cell(line, i),
-						 cell_colour(columns[i].key, text));
-		if (r < 0)
-			return r;
+		/* U+0080 to U+009F, which are control characters, too, and two bytes in UTF-8. */
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
 	}
-	return 0;
+	return copy;
 }
 
 int render_table(FILE *f, struct json_object *array, const struct column *columns, size_t n,
 		 bool headings)
 {
-	struct libscols_table *table = scols_new_table();
-	int r = 0;
+	_cleanup_table_ struct table *table = table_new(columns, n);
+	int r = table ? 0 : -ENOMEM;
 
-	if (!table)
-		return -ENOMEM;
-	scols_table_set_stream(table, f);
-	scols_table_enable_noheadings(table, !headings);
+	for (size_t i = 0; i < json_length(array) * n && r >= 0; i++) {
+		const struct column *column = &columns[i % n];
+		struct json_object *value = json_get(json_at(array, i / n), column->key);
 
-	scols_table_enable_colors(table, colour_is_on());
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct libscols_column *column = scols_table_new_column(table, columns[i].title, 0,
-			columns[i].right ? SCOLS_FL_RIGHT : 0);
-
-		r = column ? scols_cell_set_color(scols_column_get_header(column), "bold") : -ENOMEM;
+		r = table_add(table, column->text ? column->text(value) : json_object_get_string(value));
 	}
-	for (size_t i = 0; i < json_length(array) && r == 0; i++)
-		r = add_row(table, json_at(array, i), columns, n);
-	/* libsmartcols has something to say about a table without rows. */
-	if (r == 0 && json_length(array) > 0)
-		r = scols_print_table(table);
-	scols_unref_table(table);
-	return r;
+	return r < 0 ? r : table_print(table, f, headings);
 }
 
 static void put_in_colour(FILE *f, const char *title, const char *value, enum colour colour)
 {
-	_cleanup_free_ char *safe = render_safe(isempty(value) ? "-" : value);
-
-	fprintf(f, "%18s%s %s%s%s\n", title, *title ? ":" : " ", colour_begin(colour), safe ?: "",
-		colour_end(colour));
+	fprintf(f, "%*s%s %s", TITLE_WIDTH, title, *title ? ":" : " ", colour_begin(colour));
+	text_wrap(f, TITLE_WIDTH + 2, TITLE_WIDTH + 2, isempty(value) ? "-" : value);
+	fprintf(f, "%s\n", colour_end(colour));
 }
 
 static void put(FILE *f, const char *title, const char *value)
@@ -263,20 +223,27 @@ void render_add_averages(struct json_object *statistics, uint32_t tsc_khz)
 	json_object_object_add(statistics, "averages", averages);
 }
 
+static void put_total(FILE *f, uint64_t value, const char *key, const char *title)
+{
+	fprintf(f, "%14" PRIu64 "  %-24s", value, key);
+	text_wrap(f, TOTALS_WIDTH, TOTALS_WIDTH, title);
+	fputc('\n', f);
+}
+
 static void put_averages(FILE *f, struct json_object *averages)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(costs); i++) {
 		struct json_object *average;
-		char key[32];
+		char key[32], title[128], microseconds[48] = "";
 
 		if (!json_object_object_get_ex(averages, costs[i].key, &average))
 			continue;
 		snprintf(key, sizeof(key), "%s_average", costs[i].key);
-		fprintf(f, "%14" PRIu64 "  %-24sTSC cycles of %s", json_get_count(average, "cycles"), key,
-			costs[i].title);
 		if (json_object_object_get_ex(average, "microseconds", NULL))
-			fprintf(f, " (%s microseconds)", json_get_text(average, "microseconds"));
-		fputc('\n', f);
+			snprintf(microseconds, sizeof(microseconds), " (%s microseconds)",
+				 json_get_text(average, "microseconds"));
+		snprintf(title, sizeof(title), "TSC cycles of %s%s", costs[i].title, microseconds);
+		put_total(f, json_get_count(average, "cycles"), key, title);
 	}
 }
 
@@ -319,8 +286,8 @@ void render_statistics(FILE *f, struct json_object *statistics, bool headings)
 	json_object_object_get_ex(statistics, "fields", &fields);
 
 	for (size_t i = 0; i < ARRAY_SIZE(totals_order); i++)
-		fprintf(f, "%14" PRIu64 "  %-24s%s\n", json_get_count(totals, totals_order[i].key),
-			totals_order[i].key, totals_order[i].title);
+		put_total(f, json_get_count(totals, totals_order[i].key), totals_order[i].key,
+			  totals_order[i].title);
 	put_averages(f, averages);
 	put_others(f, totals);
 

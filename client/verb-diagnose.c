@@ -161,9 +161,12 @@ static void print(FILE *f, struct json_object *verdicts)
 		struct json_object *commands = json_get(v, "commands");
 		_cleanup_free_ char *name = render_safe(json_get_text(v, "name"));
 		enum colour colour = verdict_colour(json_get_text(v, "verdict"));
+		const char *id = json_get_text(v, "id");
 
-		fprintf(f, "%s%s%s (VM %s)%s: %s\n", i ? "\n" : "", colour_begin(colour), name ?: "",
-			json_get_text(v, "id"), colour_end(colour), json_get_text(v, "text"));
+		fprintf(f, "%s%s%s (VM %s)%s: ", i ? "\n" : "", colour_begin(colour), name ?: "", id,
+			colour_end(colour));
+		text_wrap(f, text_columns(name ?: "") + strlen(" (VM ): ") + strlen(id), 0, json_get_text(v, "text"));
+		fputc('\n', f);
 		for (size_t k = 0; k < json_length(commands); k++) {
 			_cleanup_free_ char *command = render_safe(json_object_get_string(
 				json_at(commands, k)));

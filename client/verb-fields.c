@@ -28,14 +28,14 @@ static const char *words_text(struct json_object *value)
 
 /* The last one is for a VM. */
 static const struct column columns[] = {
-	{ "encoding",	"ENCODING",	false, encoding_text },
-	{ "name",	"NAME",		false, NULL },
-	{ "width",	"WIDTH",	false, NULL },
-	{ "kind",	"KIND",		false, NULL },
-	{ "stock",	"STOCK",	false, NULL },
-	{ "allowed",	"ALLOWED",	false, words_text },
-	{ "flags",	"FLAGS",	false, words_text },
-	{ "class",	"CLASS",	false, NULL },
+	{ .key = "encoding", .title = "ENCODING", .text = encoding_text, .turn = 2, .leaves = true },
+	{ .key = "name", .title = "NAME" },
+	{ .key = "width", .title = "WIDTH", .turn = 1, .leaves = true },
+	{ .key = "kind", .title = "KIND", .turn = 1, .leaves = true },
+	{ .key = "stock", .title = "STOCK" },
+	{ .key = "allowed", .title = "ALLOWED", .text = words_text, .turn = 4 },
+	{ .key = "flags", .title = "FLAGS", .text = words_text, .turn = 3, .leaves = true },
+	{ .key = "class", .title = "CLASS" },
 };
 
 static int add_classes(struct client *c, struct json_object *fields)

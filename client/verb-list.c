@@ -11,15 +11,15 @@ static const char *yes_no(struct json_object *value)
 
 /* "changed": a policy that was changed is not the one it is named after. */
 static const struct column columns[] = {
-	{ "id",			"ID",		true, NULL },
-	{ "name",		"NAME",		false, NULL },
-	{ "pid",		"PID",		true, NULL },
-	{ "vmxon",		"VMX",		false, yes_no },
-	{ "policy",		"POLICY",	false, NULL },
-	{ "changed",		"CHANGED",	false, yes_no },
-	{ "policy_source",	"SOURCE",	false, NULL },
-	{ "shadowing",		"SHADOWING",	false, NULL },
-	{ "uuid",		"UUID",		false, NULL },
+	{ .key = "id", .title = "ID", .right = true },
+	{ .key = "name", .title = "NAME", .turn = 2 },
+	{ .key = "pid", .title = "PID", .right = true },
+	{ .key = "vmxon", .title = "VMX", .text = yes_no },
+	{ .key = "policy", .title = "POLICY", .turn = 3 },
+	{ .key = "changed", .title = "CHANGED", .text = yes_no },
+	{ .key = "policy_source", .title = "SOURCE" },
+	{ .key = "shadowing", .title = "SHADOWING" },
+	{ .key = "uuid", .title = "UUID", .turn = 1 },
 };
 
 static void keep_fitting(struct json_object *vms, const struct args *args)

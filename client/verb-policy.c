@@ -6,14 +6,14 @@
 #include "client/nvmxctl.h"
 
 static const struct column list_columns[] = {
-	{ "name",		"NAME",		false, NULL },
-	{ "description",	"DESCRIPTION",	false, NULL },
-	{ "path",		"FILE",		false, NULL },
+	{ .key = "name", .title = "NAME" },
+	{ .key = "description", .title = "DESCRIPTION", .turn = 2 },
+	{ .key = "path", .title = "FILE", .turn = 1, .leaves = true },
 };
 
 static const struct column show_columns[] = {
-	{ "name",	"FIELD",	false, NULL },
-	{ "class",	"CLASS",	false, NULL },
+	{ .key = "name", .title = "FIELD" },
+	{ .key = "class", .title = "CLASS" },
 };
 
 static int policy_list(struct client *c)

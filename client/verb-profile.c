@@ -149,15 +149,15 @@ static const char *ticks_text(struct json_object *value)
 }
 
 static const struct column columns[] = {
-	{ "name",	"FIELD",	false, NULL },
-	{ "vmreads",	"READS",	true, rate_text },
-	{ "vmwrites",	"WRITES",	true, rate_text },
-	{ "class",	"CLASS",	false, class_text },
-	{ "cost",	"COST",		true, ticks_text },
-	{ "intercept",	"INTERCEPT",	true, ticks_text },
-	{ "read-only",	"READ-ONLY",	true, ticks_text },
-	{ "read-write",	"READ-WRITE",	true, ticks_text },
-	{ "best",	"BEST",		false, class_text },
+	{ .key = "name", .title = "FIELD", .turn = 2 },
+	{ .key = "vmreads", .title = "READS", .right = true, .text = rate_text },
+	{ .key = "vmwrites", .title = "WRITES", .right = true, .text = rate_text },
+	{ .key = "class", .title = "CLASS", .text = class_text },
+	{ .key = "cost", .title = "COST", .right = true, .text = ticks_text },
+	{ .key = "intercept", .title = "INTERCEPT", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
+	{ .key = "read-only", .title = "READ-ONLY", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
+	{ .key = "read-write", .title = "READ-WRITE", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
+	{ .key = "best", .title = "BEST", .text = class_text },
 };
 
 static struct json_object *flat_rows(struct json_object *fields)
@@ -181,8 +181,14 @@ static void put_cost(FILE *f, struct json_object *costs, const char *key, const 
 {
 	struct json_object *cost = json_get(costs, key);
 
-	fprintf(f, "%10.0f  %s%s\n", json_get_number(cost, "ticks"), what,
-		json_object_get_boolean(json_get(cost, "sampled")) ? " (sampled here)" : "");
+	_cleanup_free_ char *text = NULL;
+
+	if (asprintf(&text, "%s%s", what,
+		     json_object_get_boolean(json_get(cost, "sampled")) ? " (sampled here)" : "") < 0)
+		text = NULL;
+	fprintf(f, "%10.0f  ", json_get_number(cost, "ticks"));
+	text_wrap(f, 12, 12, text ?: what);
+	fputc('\n', f);
 }
 
 static void put_summary(FILE *f, struct json_object *profile)
@@ -196,9 +202,11 @@ static void put_summary(FILE *f, struct json_object *profile)
 		json_get_text(profile, "seconds"), "now", "best",
 		json_get_number(now, "exits"), json_get_number(best, "exits"),
 		json_get_number(now, "cost"), json_get_number(best, "cost"));
-	if (json_get_count(now, "copied_unused") > 0)
-		fprintf(f, "%10s  %-10s shadowed fields that L1 did not access: copied for nothing\n",
-			json_get_text(now, "copied_unused"), json_get_text(best, "copied_unused"));
+	if (json_get_count(now, "copied_unused") > 0) {
+		fprintf(f, "%10s  %-10s ", json_get_text(now, "copied_unused"), json_get_text(best, "copied_unused"));
+		text_wrap(f, 23, 23, "shadowed fields that L1 did not access: copied for nothing");
+		fputc('\n', f);
+	}
 	fputs("\nTicks of the TSC that this was reckoned with:\n", f);
 	put_cost(f, costs, "intercepted", "an access that exits");
 	put_cost(f, costs, "propagated", "more for a VMWRITE to a read-only field");

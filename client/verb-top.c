@@ -18,14 +18,14 @@ static const char *rate_text(struct json_object *value)
 }
 
 static const struct column columns[] = {
-	{ "id",			"ID",		true, NULL },
-	{ "name",		"NAME",		false, NULL },
-	{ "entries_per_second",	"ENTRIES/S",	true, rate_text },
-	{ "exits_per_l2_exit",	"EXITS/L2",	true, NULL },
-	{ "vmcs_exits_per_second", "VMCS/S",	true, rate_text },
-	{ "policy",		"POLICY",	false, NULL },
-	{ "shadowing",		"SHADOWING",	false, NULL },
-	{ "top_fields",		"TOP FIELDS",	false, NULL },
+	{ .key = "id", .title = "ID", .right = true },
+	{ .key = "name", .title = "NAME", .turn = 2 },
+	{ .key = "entries_per_second", .title = "ENTRIES/S", .right = true, .text = rate_text },
+	{ .key = "exits_per_l2_exit", .title = "EXITS/L2", .right = true },
+	{ .key = "vmcs_exits_per_second", .title = "VMCS/S", .right = true, .text = rate_text },
+	{ .key = "policy", .title = "POLICY", .turn = 3 },
+	{ .key = "shadowing", .title = "SHADOWING" },
+	{ .key = "top_fields", .title = "TOP FIELDS", .turn = 1 },
 };
 
 static int print(struct client *c, const struct top *top)

@@ -23,11 +23,24 @@ terminal_resize() { tmux resize-window -t test -x "$1" -y "$2"; }
 terminal_type() { tmux send-keys -t test -- "$@"; }
 
 screen() { tmux capture-pane -p -t test; }
+# All lines since it was cleared, as a program wrote them: those that the terminal broke are whole.
+lines() { tmux capture-pane -p -J -S - -t test; }
 # With colours and attributes, as escape sequences.
 screen_in_colour() { tmux capture-pane -p -e -t test; }
 
 shown() { [[ $(screen) =~ $1 ]]; }
 not_shown() { ! shown "$1"; }
+
+# terminal_run COMMAND: types it, and waits for its end
+terminal_run() {
+	terminal_type C-c
+	terminal_type "clear" Enter
+	soon cleared
+	tmux clear-history -t test
+	terminal_type "$1; echo status=\$?" Enter
+	soon shown 'status=[0-9]'
+}
+cleared() { [[ $(screen) =~ ^'ready>'[[:space:]]*$ ]]; }
 
 # shows WHAT PATTERN: soon
 shows() {

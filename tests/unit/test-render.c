@@ -3,26 +3,7 @@
  * What nvmxctl prints, of made-up VMs.
  */
 #include "client/nvmxctl.h"
-#include "tests/unit/unit.h"
-
-struct output {
-	FILE *f;
-	char *text;
-	size_t size;
-};
-
-static void start(struct output *o)
-{
-	o->f = open_memstream(&o->text, &o->size);
-	assert_non_null(o->f);
-}
-
-static void assert_output(struct output *o, const char *expected)
-{
-	fclose(o->f);
-	assert_string_equal(o->text, expected);
-	free(o->text);
-}
+#include "tests/unit/output.h"
 
 static struct json_object *json(const char *text)
 {
@@ -38,9 +19,9 @@ static const char *yes_no(struct json_object *value)
 }
 
 static const struct column columns[] = {
-	{ "id", "ID", true, NULL },
-	{ "name", "NAME", false, NULL },
-	{ "vmxon", "VMX", false, yes_no },
+	{ .key = "id", .title = "ID", .right = true },
+	{ .key = "name", .title = "NAME" },
+	{ .key = "vmxon", .title = "VMX", .text = yes_no },
 };
 
 static void test_rows(void **state)
