@@ -181,7 +181,7 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 		return parse_format(optarg, &a->format, ret_error);
 	case OPTION_OUTPUT:
 		a->options |= ARGS_OUTPUT;
-		a->output = optarg;
+		a->output = streq(optarg, "-") ? NULL : optarg;
 		return 0;
 	case OPTION_BATCH:
 		a->options |= ARGS_BATCH;

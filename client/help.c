@@ -13,8 +13,8 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ ARGS_DURATION,	"    --duration=TIME",		"For so long (10, 500ms, 1min)" },
-	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write the best classes as a policy file" },
-	{ ARGS_HTML,		"    --html=FILE",		"Write it as a page with bars" },
+	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write a policy with the best classes" },
+	{ ARGS_HTML,		"    --html=FILE",		"Write a page in HTML, with bars" },
 	{ ARGS_FORMAT,		"    --format=FORMAT",		"openmetrics, or prometheus for node_exporter" },
 	{ ARGS_OUTPUT,		"    --output=FILE",		"Write it there, all or nothing" },
 	{ ARGS_BATCH,		"    --batch",			"Print, for logs, instead of a screen" },

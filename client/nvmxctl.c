@@ -41,12 +41,15 @@ static const struct verb verbs[] = {
 	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats,
 	  ARGS_VCPU,
 	  "\nThey count from the creation of the vCPUs and are never reset.\n" },
-	{ "profile", "DOMAIN", "See what each field costs, and what it would", 1, 1, verb_profile,
+	{ "profile", "DOMAIN", "Measure L1's VMCS accesses, and find the best policy", 1, 1, verb_profile,
 	  ARGS_DURATION | ARGS_POLICY_OUT | ARGS_HTML,
-	  "\nFor a while (10 seconds) every access of L1 to its VMCS exits and is counted.\n"
-	  "Then each field that L1 accessed is shown: VMREADs and VMWRITEs per exit of L2,\n"
-	  "its class, what that costs in ticks of the TSC, what each class would cost, and\n"
-	  "the best.  L1 is slower meanwhile.  Ctrl-C ends it early.\n" },
+	  "\nFor a while (10 seconds) every access of L1 to its VMCS exits and is counted; L1\n"
+	  "is slower meanwhile.  Ctrl-C ends it early.  Shown are, per exit of L2:\n"
+	  "  VMREAD, VMWRITE  accesses to the field\n"
+	  "  CLASS, COST      the class it has now, and what that costs in ticks of the TSC\n"
+	  "  BEST, SAVES      the class that costs least, and how much less that is\n"
+	  "and what each class would cost.  Costs are estimated.  FILE may be -, standard\n"
+	  "output.\n" },
 	{ "metrics", "", "Print the counters of all VMs for Prometheus", 0, 0, verb_metrics,
 	  ARGS_FORMAT | ARGS_OUTPUT,
 	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it\n"

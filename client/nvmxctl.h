@@ -24,6 +24,8 @@ enum {
 	STATUS_REFUSED,
 };
 
+#define POLICY_DIR	"/etc/nvmx/policy.d"	/* the administrator's; replaces what is elsewhere */
+
 /* ---- args.c ---- */
 
 enum json_mode { JSON_OFF, JSON_PRETTY, JSON_SHORT };
@@ -221,7 +223,18 @@ struct json_object *statistics_fields_since(struct json_object *then, struct jso
 
 /* ---- file.c ---- */
 
+/* What a text is to be written to.  Starts as {}; path is borrowed. */
+struct file {
+	const char *path;
+	int fd;				/* a device or a pipe; -EBADF: a file, replaced as a whole */
+};
+
+/* Before the work that makes the text: what cannot be written is said at once. */
+int file_open(const char *path, struct file *ret);
 /* All of it, or the file stays as it was. */
+int file_put(const struct file *f, const char *text);
+void file_close(struct file *f);
+/* All three. */
 int file_write(const char *path, const char *text);
 
 /* ---- colour.c ---- */

@@ -8,8 +8,6 @@
 
 #include "client/nvmxctl.h"
 
-#define POLICY_DIR	"/etc/nvmx/policy.d"	/* the administrator's; replaces what is elsewhere */
-
 /* Where it is edited; the copy is removed unless it is to be kept. */
 struct edit {
 	const char *name;

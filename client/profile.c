@@ -168,7 +168,7 @@ static void settle_lazy(const struct whole *w)
 			w->rows[i].best = NVMX_CLASS_INTERCEPT;
 }
 
-static struct json_object *row_json(const struct row *row)
+static struct json_object *row_json(const struct row *row, bool advise)
 {
 	struct json_object *o = json_object_new_object(), *costs = json_object_new_object();
 
@@ -186,8 +186,11 @@ static struct json_object *row_json(const struct row *row)
 			json_object_object_add(costs, class_to_string(i), NULL);
 	}
 	json_object_object_add(o, "costs", costs);
+	if (!advise)
+		return o;
 	json_add_text(o, "best", class_to_string(row->best));
 	json_add_number(o, "best_cost", row->costs[row->best], 1);
+	json_add_number(o, "saves", row->costs[row->class] - row->costs[row->best], 1);
 	return o;
 }
 
@@ -284,11 +287,29 @@ static void fill_whole(struct whole *w, struct json_object *vm, struct json_obje
 	settle_lazy(w);
 }
 
+/* Too few to advise: how long it would take to see enough. */
+static void add_advice(struct json_object *o, uint64_t exits, double seconds)
+{
+	bool enough = exits >= PROFILE_ADVICE_EXITS;
+
+	json_object_object_add(o, "advice", json_object_new_boolean(enough));
+	json_add_count(o, "advice_exits", PROFILE_ADVICE_EXITS);
+	if (!enough)
+		json_add_number(o, "advice_seconds", seconds * PROFILE_ADVICE_EXITS *
+				PROFILE_ADVICE_RESERVE / exits, 1);
+}
+
+bool profile_is_advice(struct json_object *profile)
+{
+	return json_object_get_boolean(json_get(profile, "advice"));
+}
+
 int profile_compute(struct json_object *vm, struct json_object *fields, struct json_object *then,
-		    struct json_object *now, const struct profile_costs *costs,
+		    struct json_object *now, double seconds, const struct profile_costs *costs,
 		    struct json_object **ret)
 {
 	uint64_t exits = statistics_since(then, now, "nested_exits_reflected");
+	bool advise = exits >= PROFILE_ADVICE_EXITS;
 	struct whole w = { .n = json_length(fields) };
 	_cleanup_free_ struct row *rows = calloc(w.n + 1, sizeof(*rows));
 	struct json_object *o, *list;
@@ -307,53 +328,78 @@ int profile_compute(struct json_object *vm, struct json_object *fields, struct j
 	json_add_text(o, "policy", json_get_text(vm, "policy"));
 	json_add_text(o, "vmwrite_any_field", json_get_text(vm, "vmwrite_any_field"));
 	json_add_count(o, "l2_exits", exits);
+	json_add_number(o, "seconds", seconds, 1);
+	add_advice(o, exits, seconds);
 	json_add_number(o, "slow_path_entries", (double)statistics_since(then, now,
 			"slow_path_entries") / exits, 3);
 	json_object_object_add(o, "costs", costs_json(costs));
 	json_object_object_add(o, "now", total_json(&w, false));
-	json_object_object_add(o, "best", total_json(&w, true));
+	if (advise)
+		json_object_object_add(o, "best", total_json(&w, true));
 
 	list = json_object_new_array();
 	for (size_t i = 0; i < w.n; i++)
 		if (rows[i].reads + rows[i].writes > 0)
-			json_object_array_add(list, row_json(&rows[i]));
+			json_object_array_add(list, row_json(&rows[i], advise));
 	json_object_object_add(o, "fields", list);
 	*ret = o;
 	return 0;
 }
 
-static int compare_encodings(const void *a, const void *b)
+static struct json_object *find_row(struct json_object *rows, const char *name)
 {
-	uint64_t i = json_get_count(*(struct json_object *const *)a, "encoding");
-	uint64_t j = json_get_count(*(struct json_object *const *)b, "encoding");
-
-	return (i > j) - (i < j);
+	for (size_t i = 0; i < json_length(rows); i++)
+		if (streq(json_get_text(json_at(rows, i), "name"), name))
+			return json_at(rows, i);
+	return NULL;
 }
 
-struct json_object *profile_policy(struct json_object *profile, const char *name,
-				   const char *description)
+/* What a policy has to say that has the best classes and extends one with base's. */
+static struct json_object *changes_to(struct json_object *base, struct json_object *profile,
+				      struct json_object *fields)
 {
-	struct json_object *policy = json_object_new_object(), *fields = json_object_new_object();
-	_cleanup_json_ struct json_object *list = json_object_new_array();
-	struct json_object *rows = json_get(profile, "fields");
+	struct json_object *changes = json_object_new_object(), *rows = json_get(profile, "fields");
+	const char *intercept = class_to_string(NVMX_CLASS_INTERCEPT);
 
-	for (size_t i = 0; i < json_length(rows); i++)
-		json_object_array_add(list, json_object_get(json_at(rows, i)));
-	json_object_array_sort(list, compare_encodings);
+	for (size_t i = 0; i < json_length(fields); i++) {
+		const char *name = json_get_text(json_at(fields, i), "name");
+		const char *best = json_get_text(find_row(rows, name), "best");
+		const char *is = json_get_text(base, name);
 
-	for (size_t i = 0; i < json_length(list); i++) {
-		struct json_object *row = json_at(list, i);
-		const char *best = json_get_text(row, "best");
-
-		if (class_from_string(best) != NVMX_CLASS_INTERCEPT)
-			json_add_text(fields, json_get_text(row, "name"), best);
+		/* What L1 does not access is not shadowed. */
+		if (isempty(best))
+			best = intercept;
+		if (!streq(best, isempty(is) ? intercept : is))
+			json_add_text(changes, name, best);
 	}
+	return changes;
+}
+
+struct json_object *profile_policy(struct json_object *profile, struct json_object *fields,
+				   struct json_object *stock, const char *stock_any,
+				   const char *name, const char *description)
+{
+	struct json_object *policy = json_object_new_object();
+	struct json_object *changes = changes_to(NULL, profile, fields);
+	struct json_object *fewer = stock ? changes_to(stock, profile, fields) : NULL;
+	const char *extends = POLICY_EXTENDS_NONE, *any = vmwrite_any_to_string(NVMX_VMWRITE_ANY_INHERIT);
+	const char *is = json_get_text(profile, "vmwrite_any_field");
+
+	if (fewer && json_length(fewer) < json_length(changes)) {
+		struct json_object *more = changes;
+
+		changes = fewer;
+		fewer = more;
+		extends = POLICY_DEFAULT;
+		any = stock_any;
+	}
+	json_object_put(fewer);
 	json_add_text(policy, "name", name);
 	json_add_text(policy, "description", description);
-	json_add_text(policy, "extends", POLICY_EXTENDS_NONE);
+	json_add_text(policy, "extends", extends);
 	/* It cannot change once L1 uses VMX: the policy asks for what is there. */
-	if (streq(json_get_text(profile, "vmwrite_any_field"), "hide"))
-		json_add_text(policy, VMWRITE_ANY_FIELD, "hide");
-	json_object_object_add(policy, "fields", fields);
+	if (!isempty(is) && !streq(is, any))
+		json_add_text(policy, VMWRITE_ANY_FIELD, is);
+	json_object_object_add(policy, "fields", changes);
 	return policy;
 }

@@ -20,6 +20,15 @@
 #define PROFILE_COPY		10	/* of one field, one way */
 #define PROFILE_SLOW_PATH	356	/* what it adds to an entry */
 
+/*
+ * With fewer exits of L2 than this nothing is advised.  Whether to shadow a field turns at
+ * some 0.015 accesses per exit of L2 (a copy to an exit): that is 15 of them, known to a
+ * quarter.
+ */
+#define PROFILE_ADVICE_EXITS	1000
+/* So much longer than these take at the pace seen, to be sure of them. */
+#define PROFILE_ADVICE_RESERVE	1.2
+
 struct profile_costs {
 	double intercepted, propagated, free;
 	double to_vmcs12, to_shadow;	/* of one field */
@@ -38,16 +47,24 @@ double profile_class_cost(const struct profile_costs *c, unsigned int class, dou
 
 /*
  * vm as vm_get() has it, fields as vm_list_fields(), and the counters at the beginning
- * and the end of the window.  nvmxctl(1) has the keys of *ret.  -ENODATA: L2 did not
- * run; -ENOMEM.
+ * and the end of the window, so many seconds apart.  nvmxctl(1) has the keys of *ret.
+ * -ENODATA: L2 did not run; -ENOMEM.
  */
 int profile_compute(struct json_object *vm, struct json_object *fields, struct json_object *then,
-		    struct json_object *now, const struct profile_costs *costs,
+		    struct json_object *now, double seconds, const struct profile_costs *costs,
 		    struct json_object **ret);
 
-/* The policy file with the best classes. */
-struct json_object *profile_policy(struct json_object *profile, const char *name,
-				   const char *description);
+/* Is what it says is best more than chance? */
+bool profile_is_advice(struct json_object *profile);
+
+/*
+ * The policy file with the best classes, as the fewer changes to all intercept or to
+ * stock: the fields that are not intercept in that, as GetPolicy has them, and its
+ * vmwrite-any-field.  NULL: there is no stock.
+ */
+struct json_object *profile_policy(struct json_object *profile, struct json_object *fields,
+				   struct json_object *stock, const char *stock_any,
+				   const char *name, const char *description);
 
 /* Self-contained; the caller frees it.  NULL without memory. */
 char *profile_html(struct json_object *profile);

@@ -7,13 +7,28 @@
 #include <libgen.h>
 #include <time.h>
 
-#include "client/nvmxctl.h"
+#include "client/hint.h"
 #include "client/profile.h"
 
 #define DURATION_USEC		(10 * UINT64_C(1000000))
 /* The window ends by itself if we do not end it; a bit later than we do. */
 #define DURATION_SLACK_USEC	(5 * UINT64_C(1000000))
 #define DURATION_MAX_USEC	(NVMX_WINDOW_MAX_MS * UINT64_C(1000))
+
+/* One profile, from the arguments to what is written. */
+struct job {
+	struct client *c;
+	char *path;			/* of the VM */
+	struct json_object *vm, *fields, *profile;
+	struct hint hint;
+	struct file policy, page;	/* --policy-out, --html; unless they are standard output */
+};
+
+static int out_of_memory(void)
+{
+	fprintf(stderr, "nvmxctl: Out of memory.\n");
+	return STATUS_FAILED;
+}
 
 static int start(struct client *c, const char *path, uint64_t usec)
 {
@@ -58,64 +73,80 @@ static int check(struct client *c, void *userdata)
 }
 
 /* The counters of before, of the begin and of the end of the window. */
-static int observe(struct client *c, char *path, uint64_t usec, struct json_object *statistics[3],
-		   uint64_t *ret_usec)
+static int observe(struct job *j, uint64_t usec, struct json_object *statistics[3], uint64_t *ret_usec)
 {
-	_cleanup_free_ char *what = NULL;
+	_cleanup_free_ char *what = NULL, *name = render_safe(json_get_text(j->vm, "name"));
+	struct client *c = j->c;
 	uint64_t began;
 	int r;
 
-	r = statistics_get(c, path, NVMX_ALL_VCPUS, &statistics[0]);
+	r = statistics_get(c, j->path, NVMX_ALL_VCPUS, &statistics[0]);
 	if (r == STATUS_DONE)
-		r = start(c, path, usec);
+		r = start(c, j->path, usec);
 	if (r == STATUS_DONE)
-		r = statistics_get(c, path, NVMX_ALL_VCPUS, &statistics[1]);
+		r = statistics_get(c, j->path, NVMX_ALL_VCPUS, &statistics[1]);
 	if (r != STATUS_DONE)
 		return r;
 
-	if (asprintf(&what, "Profiling %s", c->args->parameters[0]) < 0)
+	if (asprintf(&what, "Profiling %s", name ?: "") < 0)
 		what = NULL;
 	began = progress_now_usec();
-	r = progress_wait(c, what ?: "Profiling", usec, check, path);
+	r = progress_wait(c, what ?: "Profiling", usec, check, j->path);
 	*ret_usec = progress_now_usec() - began;
 	if (r == STATUS_DONE)
-		r = statistics_get(c, path, NVMX_ALL_VCPUS, &statistics[2]);
-	return r == STATUS_DONE ? end(c, path) : r;
+		r = statistics_get(c, j->path, NVMX_ALL_VCPUS, &statistics[2]);
+	return r == STATUS_DONE ? end(c, j->path) : r;
 }
 
-static int compute(struct client *c, char *path, struct json_object **ret)
+/* The machine that the VM is on, as far as it was named. */
+static void add_host(struct json_object *profile, const struct args *args)
 {
-	uint64_t usec = c->args->duration_usec ?: DURATION_USEC;
-	_cleanup_json_ struct json_object *vm = NULL, *fields = NULL;
+	char name[256] = "";
+
+	if (args->host)
+		json_add_text(profile, "host", strchr(args->host, '@') ? strchr(args->host, '@') + 1 : args->host);
+	else if (args->machine)
+		json_add_text(profile, "host", args->machine);
+	else if (gethostname(name, sizeof(name) - 1) >= 0)
+		json_add_text(profile, "host", name);
+}
+
+static void add_circumstances(struct job *j, time_t began)
+{
+	json_add_count(j->profile, "time_usec", began * UINT64_C(1000000));
+	json_add_text(j->profile, "version", NVMX_VERSION);
+	add_host(j->profile, j->c->args);
+	json_object_object_add(j->profile, "commands", json_object_new_array());
+}
+
+static int measure(struct job *j)
+{
+	uint64_t usec = j->c->args->duration_usec ?: DURATION_USEC;
 	struct json_object *statistics[3] = {};
 	struct profile_costs costs;
+	time_t began = time(NULL);
 	int r;
 
-	r = vm_list_fields(c, &fields);
-	if (r == STATUS_DONE)
-		r = vm_get(c, path, &vm);
-	if (r == STATUS_DONE && streq(json_get_text(vm, "shadowing"), "inert-evmcs")) {
-		fprintf(stderr, "nvmxctl: L1 of %s uses an enlightened VMCS: its accesses do not exit, "
-			"and there is nothing to profile.\n", json_get_text(vm, "name"));
-		return STATUS_FAILED;
-	}
-	if (r == STATUS_DONE)
-		r = observe(c, path, usec, statistics, &usec);
+	r = observe(j, usec, statistics, &usec);
 	if (r == STATUS_DONE) {
 		profile_costs_from(statistics[0], &costs);
-		r = profile_compute(vm, fields, statistics[1], statistics[2], &costs, ret);
+		r = profile_compute(j->vm, j->fields, statistics[1], statistics[2], usec / 1e6, &costs,
+				    &j->profile);
 		if (r == -ENODATA)
 			fprintf(stderr, "nvmxctl: L1 of %s did not run an L2 in these %.1f seconds: "
-				"there is nothing to profile.\n", json_get_text(vm, "name"), usec / 1e6);
+				"there is nothing to profile.\n", json_get_text(j->vm, "name"), usec / 1e6);
 		else if (r < 0)
-			fprintf(stderr, "nvmxctl: Out of memory.\n");
+			out_of_memory();
 		r = r < 0 ? STATUS_FAILED : STATUS_DONE;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(statistics); i++)
 		json_object_put(statistics[i]);
-	if (r == STATUS_DONE)
-		json_add_number(*ret, "seconds", usec / 1e6, 1);
-	return r;
+	if (r != STATUS_DONE)
+		return r;
+	add_circumstances(j, began);
+	if (progress_was_interrupted() && !j->c->args->quiet)
+		fprintf(stderr, "nvmxctl: Interrupted after %s seconds.\n", json_get_text(j->profile, "seconds"));
+	return STATUS_DONE;
 }
 
 /* ---- what becomes of it ---- */
@@ -148,17 +179,20 @@ static const char *ticks_text(struct json_object *value)
 	return text;
 }
 
+/* What is advised comes last but for what each class would cost, for those who want to see why. */
 static const struct column columns[] = {
 	{ .key = "name", .title = "FIELD", .turn = 2 },
-	{ .key = "vmreads", .title = "READS", .right = true, .text = rate_text },
-	{ .key = "vmwrites", .title = "WRITES", .right = true, .text = rate_text },
+	{ .key = "vmreads", .title = "VMREAD", .right = true, .text = rate_text },
+	{ .key = "vmwrites", .title = "VMWRITE", .right = true, .text = rate_text },
 	{ .key = "class", .title = "CLASS", .text = class_text },
 	{ .key = "cost", .title = "COST", .right = true, .text = ticks_text },
+	{ .key = "best", .title = "BEST", .text = class_text },
+	{ .key = "saves", .title = "SAVES", .right = true, .text = ticks_text },
 	{ .key = "intercept", .title = "INTERCEPT", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
 	{ .key = "read-only", .title = "READ-ONLY", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
 	{ .key = "read-write", .title = "READ-WRITE", .right = true, .text = ticks_text, .turn = 1, .leaves = true },
-	{ .key = "best", .title = "BEST", .text = class_text },
 };
+#define COLUMNS_WITHOUT_ADVICE	5
 
 static struct json_object *flat_rows(struct json_object *fields)
 {
@@ -177,61 +211,77 @@ static struct json_object *flat_rows(struct json_object *fields)
 	return rows;
 }
 
+/* The text of a figure, to the right of it. */
+static void put_wrapped(FILE *f, int used, const char *what, const char *more)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (asprintf(&text, "%s%s", what, more) < 0)
+		text = NULL;
+	text_wrap(f, used, used, text ?: what);
+	fputc('\n', f);
+}
+
 static void put_cost(FILE *f, struct json_object *costs, const char *key, const char *what)
 {
 	struct json_object *cost = json_get(costs, key);
 
-	_cleanup_free_ char *text = NULL;
+	put_wrapped(f, fprintf(f, "%10.0f  ", json_get_number(cost, "ticks")), what,
+		    json_object_get_boolean(json_get(cost, "sampled")) ? " (sampled in this VM)" : "");
+}
 
-	if (asprintf(&text, "%s%s", what,
-		     json_object_get_boolean(json_get(cost, "sampled")) ? " (sampled here)" : "") < 0)
-		text = NULL;
-	fprintf(f, "%10.0f  ", json_get_number(cost, "ticks"));
-	text_wrap(f, 12, 12, text ?: what);
-	fputc('\n', f);
+/* Of now and, if there is advice, of the best classes. */
+static void put_total(FILE *f, struct json_object *profile, const char *key, int digits, const char *what)
+{
+	struct json_object *best = json_get(profile, "best");
+	int used;
+
+	used = fprintf(f, "%10.*f  ", digits, json_get_number(json_get(profile, "now"), key));
+	if (best)
+		used += fprintf(f, "%10.*f  ", digits, json_get_number(best, key));
+	put_wrapped(f, used, what, "");
 }
 
 static void put_summary(FILE *f, struct json_object *profile)
 {
-	struct json_object *now = json_get(profile, "now"), *best = json_get(profile, "best");
 	struct json_object *costs = json_get(profile, "costs");
+	bool advice = profile_is_advice(profile);
 
-	fprintf(f, "\nPer exit of L2, of which there were %s in %s s:\n"
-		"%10s  %-10s\n%10.2f  %-10.2f exits from L1\n%10.0f  %-10.0f ticks for VMCS fields, "
-		"and the copies of them\n", json_get_text(profile, "l2_exits"),
-		json_get_text(profile, "seconds"), "now", "best",
-		json_get_number(now, "exits"), json_get_number(best, "exits"),
-		json_get_number(now, "cost"), json_get_number(best, "cost"));
-	if (json_get_count(now, "copied_unused") > 0) {
-		fprintf(f, "%10s  %-10s ", json_get_text(now, "copied_unused"), json_get_text(best, "copied_unused"));
-		text_wrap(f, 23, 23, "shadowed fields that L1 did not access: copied for nothing");
-		fputc('\n', f);
-	}
-	fputs("\nTicks of the TSC that this was reckoned with:\n", f);
-	put_cost(f, costs, "intercepted", "an access that exits");
+	fprintf(f, "\nPer exit of L2 (%s in %s s):\n%10s%s\n", json_get_text(profile, "l2_exits"),
+		json_get_text(profile, "seconds"), "NOW", advice ? "        BEST" : "");
+	put_total(f, profile, "exits", 2, "exits from L1");
+	put_total(f, profile, "cost", 0, "TSC ticks for VMCS accesses and copies, estimated");
+	if (json_get_count(json_get(profile, "now"), "copied_unused") > 0)
+		put_total(f, profile, "copied_unused", 0, "fields copied though L1 did not access them");
+	fputs("\nEstimated with these costs, in TSC ticks:\n", f);
+	put_cost(f, costs, "intercepted", "VMREAD or VMWRITE that exits");
 	put_cost(f, costs, "propagated", "more for a VMWRITE to a read-only field");
-	put_cost(f, costs, "free", "an access that does not exit");
-	put_cost(f, costs, "copy_to_vmcs12", "to copy a field to vmcs12");
-	put_cost(f, costs, "copy_to_shadow", "to copy a field to the shadow VMCS");
-	put_cost(f, costs, "slow_path", "for an entry that goes the slow path, whatever the classes");
+	put_cost(f, costs, "free", "VMREAD or VMWRITE that does not exit");
+	put_cost(f, costs, "copy_to_vmcs12", "copy of a field to vmcs12");
+	put_cost(f, costs, "copy_to_shadow", "copy of a field to the shadow VMCS");
+	put_cost(f, costs, "slow_path", "slow path of a VM entry, the same for each class");
 }
 
-static int print(struct client *c, struct json_object *profile)
+static int print(struct job *j)
 {
+	const struct args *args = j->c->args;
 	_cleanup_json_ struct json_object *rows = NULL;
-	FILE *f = pager_out(c);
+	FILE *f = pager_out(j->c);
 
-	if (c->args->json != JSON_OFF) {
-		render_json(f, profile, c->args->json);
+	if (args->json != JSON_OFF) {
+		render_json(f, j->profile, args->json);
 		return STATUS_DONE;
 	}
-	rows = flat_rows(json_get(profile, "fields"));
-	if (render_table(f, rows, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
+	rows = flat_rows(json_get(j->profile, "fields"));
+	if (render_table(f, rows, columns, profile_is_advice(j->profile) ? ARRAY_SIZE(columns) :
+			 COLUMNS_WITHOUT_ADVICE, !args->no_legend) < 0)
 		return STATUS_FAILED;
-	if (!c->args->no_legend && !c->args->quiet)
-		put_summary(f, profile);
+	if (!args->no_legend && !args->quiet)
+		put_summary(f, j->profile);
 	return STATUS_DONE;
 }
+
+/* ---- the policy ---- */
 
 /* The file's name without ".json", if a policy can be called so. */
 static int policy_name(const char *path, char **ret)
@@ -253,75 +303,250 @@ static int policy_name(const char *path, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int write_policy(struct client *c, struct json_object *profile)
+/* Would nvmxd read it there? */
+static bool is_policy_file(const char *path)
 {
-	const char *path = c->args->policy_out;
-	_cleanup_free_ char *name = NULL, *text = NULL, *description = NULL;
-	_cleanup_json_ struct json_object *policy = NULL;
+	_cleanup_free_ char *real = realpath(path, NULL), *file = real ? strdup(real) : NULL;
+	size_t n = file ? strlen(file) : 0;
+	const char *directory;
+
+	if (n <= 5 || !streq(file + n - 5, ".json"))
+		return false;
+	directory = dirname(real);
+	for (size_t i = 0; policy_set_default_dirs[i]; i++) {
+		_cleanup_free_ char *there = realpath(policy_set_default_dirs[i], NULL);
+
+		if (there && streq(there, directory))
+			return true;
+	}
+	return false;
+}
+
+/* What is left to do until the VM has the policy that is in the file. */
+static void add_steps(struct job *j, const char *name)
+{
+	const char *host = j->c->args->host, *machine = j->c->args->machine, *path = j->c->args->policy_out;
+	struct json_object *commands = json_get(j->profile, "commands");
+	_cleanup_free_ char *real = realpath(path, NULL), *file = hint_quote(real ?: path);
+	_cleanup_free_ char *where = hint_quote(host ?: machine ?: "");
+
+	if (!file || !where)
+		return;
+	if (host)
+		hint_add(commands, "scp %s %s:" POLICY_DIR "/%s.json", file, where, name);
+	else if (machine)
+		hint_add(commands, "machinectl copy-to %s %s " POLICY_DIR "/%s.json", where, file, name);
+	else if (!is_policy_file(path))
+		hint_add(commands, "install -D -m 644 %s " POLICY_DIR "/%s.json", file, name);
+	hint_add(commands, "%s reload", j->hint.nvmxctl);
+	hint_add(commands, "%s set %s policy=%s", j->hint.nvmxctl, j->hint.vm, name);
+	if (j->hint.is_domain)
+		hint_add(commands, "%s set %s policy=%s --config", j->hint.nvmxctl, j->hint.vm, name);
+}
+
+/* What stock is on that host: an administrator's may be another than the kernel's list. */
+static int get_stock(struct client *c, struct json_object **ret_any, struct json_object **ret_fields)
+{
+	_cleanup_message_ sd_bus_message *m = NULL;
+	int r;
+
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", POLICY_DEFAULT, &m);
+	if (r != STATUS_DONE)
+		return r;
+	return client_read_json(m, ret_any) < 0 || client_read_json(m, ret_fields) < 0 ? out_of_memory() : r;
+}
+
+static int describe(struct job *j, char **ret)
+{
 	char day[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
-	int r;
 
 	if (localtime_r(&now, &tm))
 		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-	if (policy_name(path, &name) < 0 ||
-	    asprintf(&description, "What L1 of %s accessed on %s: %.1f exits from L1 per exit of L2 "
-		     "become %.1f", json_get_text(profile, "name"), day,
-		     json_get_number(json_get(profile, "now"), "exits"),
-		     json_get_number(json_get(profile, "best"), "exits")) < 0) {
-		description = NULL;
-		fprintf(stderr, "nvmxctl: Out of memory.\n");
-		return STATUS_FAILED;
+	if (asprintf(ret, "What L1 of %s accessed on %s: %.1f exits from L1 per exit of L2 become %.1f",
+		     json_get_text(j->profile, "name"), day,
+		     json_get_number(json_get(j->profile, "now"), "exits"),
+		     json_get_number(json_get(j->profile, "best"), "exits")) < 0) {
+		*ret = NULL;
+		return out_of_memory();
 	}
-	policy = profile_policy(profile, name, description);
-	if (asprintf(&text, "%s\n", json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PRETTY |
-			JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0)
-		text = NULL;
-	r = text ? file_write(path, text) : STATUS_FAILED;
-	if (r == STATUS_DONE && !c->args->quiet)
-		fprintf(stderr, "nvmxctl: %s has policy %s. To use it, put it into /etc/nvmx/policy.d, "
-			"\"systemctl reload nvmxd\", then \"nvmxctl set %s policy=%s\".\n", path, name,
-			c->args->parameters[0], name);
+	return STATUS_DONE;
+}
+
+static int make_policy(struct job *j, const char *name, char **ret)
+{
+	_cleanup_json_ struct json_object *any = NULL, *stock = NULL, *policy = NULL;
+	_cleanup_free_ char *description = NULL;
+	int r;
+
+	r = get_stock(j->c, &any, &stock);
+	if (r == STATUS_DONE)
+		r = describe(j, &description);
+	if (r != STATUS_DONE)
+		return r;
+	policy = profile_policy(j->profile, j->fields, stock, json_object_get_string(any) ?: "", name,
+				description);
+	if (asprintf(ret, "%s\n", json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PRETTY |
+			JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0) {
+		*ret = NULL;
+		return out_of_memory();
+	}
+	return STATUS_DONE;
+}
+
+/* ---- where it goes ---- */
+
+static bool is_stdout(const char *path)
+{
+	return path && streq(path, "-");
+}
+
+static int put(struct job *j, const struct file *f, const char *text)
+{
+	if (f->path)
+		return file_put(f, text);
+	fputs(text, pager_out(j->c));
+	return STATUS_DONE;
+}
+
+static int write_policy(struct job *j)
+{
+	_cleanup_free_ char *name = NULL, *text = NULL;
+	struct json_object *commands = json_get(j->profile, "commands");
+	int r;
+
+	if (policy_name(j->c->args->policy_out, &name) < 0)
+		return out_of_memory();
+	r = make_policy(j, name, &text);
+	if (r == STATUS_DONE)
+		r = put(j, &j->policy, text);
+	/* Nothing is known of what a pipe leads to. */
+	if (r != STATUS_DONE || !j->policy.path || j->policy.fd >= 0)
+		return r;
+	add_steps(j, name);
+	if (!j->c->args->quiet) {
+		fprintf(stderr, "nvmxctl: Policy %s is in %s. What is left to do to use it%s:\n", name,
+			j->c->args->policy_out, j->hint.is_domain ? ", now and from the next start on" : "");
+		hint_print(stderr, commands);
+	}
+	return STATUS_DONE;
+}
+
+static int write_page(struct job *j)
+{
+	_cleanup_free_ char *text = profile_html(j->profile);
+
+	return text ? put(j, &j->page, text) : out_of_memory();
+}
+
+/* Says that it is too little to advise, and what to do. */
+static int refuse_advice(struct job *j)
+{
+	double seconds = json_get_number(j->profile, "advice_seconds");
+	unsigned int duration = seconds + 1;
+	bool can = duration <= NVMX_WINDOW_MAX_MS / 1000;
+
+	if (can)
+		hint_add(json_get(j->profile, "commands"), "%s profile %s --duration=%u", j->hint.nvmxctl,
+			 j->hint.vm, duration);
+	if (j->c->args->policy_out || !j->c->args->quiet) {
+		fprintf(stderr, "nvmxctl: L2 exited %s times in %s seconds, too few to advise%s; at least %u exits "
+			"are needed. ", json_get_text(j->profile, "l2_exits"), json_get_text(j->profile, "seconds"),
+			j->c->args->policy_out ? ", and no policy was written" : "", PROFILE_ADVICE_EXITS);
+		if (can)
+			fprintf(stderr, "Profile it for %u seconds.\n", duration);
+		else
+			fprintf(stderr, "At this rate that takes %.0f minutes, and a VM can be profiled for up to "
+				"%u seconds: profile it while L2 has work to do.\n", seconds / 60 + 1,
+				NVMX_WINDOW_MAX_MS / 1000);
+	}
+	return j->c->args->policy_out ? STATUS_FAILED : STATUS_DONE;
+}
+
+/* Whatever cannot be written, the rest is. */
+static int write_all(struct job *j)
+{
+	const struct args *args = j->c->args;
+	int r = STATUS_DONE, k;
+
+	if (!profile_is_advice(j->profile))
+		r = refuse_advice(j);
+	else if (args->policy_out)
+		r = write_policy(j);
+	if (args->html) {
+		k = write_page(j);
+		r = r == STATUS_DONE ? k : r;
+	}
+	if (!is_stdout(args->policy_out) && !is_stdout(args->html)) {
+		k = print(j);
+		r = r == STATUS_DONE ? k : r;
+	}
 	return r;
 }
 
-static int write_html(struct client *c, struct json_object *profile)
+static int check_arguments(const struct args *args)
 {
-	_cleanup_free_ char *text = profile_html(profile);
-
-	if (!text) {
-		fprintf(stderr, "nvmxctl: Out of memory.\n");
-		return STATUS_FAILED;
-	}
-	return file_write(c->args->html, text);
-}
-
-int verb_profile(struct client *c)
-{
-	_cleanup_json_ struct json_object *profile = NULL;
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	if (c->args->duration_usec > DURATION_MAX_USEC) {
+	if (args->duration_usec > DURATION_MAX_USEC) {
 		fprintf(stderr, "nvmxctl: A VM can be profiled for up to %u seconds.\n",
 			NVMX_WINDOW_MAX_MS / 1000);
 		return STATUS_USAGE;
 	}
-	r = client_connect(c, NEED_SHADOWING);
+	if (is_stdout(args->policy_out) + is_stdout(args->html) + (args->json != JSON_OFF) > 1) {
+		fprintf(stderr, "nvmxctl: Only one of --policy-out=-, --html=- and --json can have standard "
+			"output; name a file for the others.\n");
+		return STATUS_USAGE;
+	}
+	return STATUS_DONE;
+}
+
+/* All that can fail without the measurement fails before it. */
+static int prepare(struct job *j)
+{
+	const struct args *args = j->c->args;
+	int r;
+
+	r = check_arguments(args);
 	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = client_connect(j->c, NEED_SHADOWING);
 	if (r == STATUS_DONE)
-		r = compute(c, path, &profile);
+		r = client_find_vm(j->c, args->parameters[0], &j->path);
+	if (r == STATUS_DONE)
+		r = vm_list_fields(j->c, &j->fields);
+	if (r == STATUS_DONE)
+		r = vm_get(j->c, j->path, &j->vm);
 	if (r != STATUS_DONE)
 		return r;
-	if (progress_was_interrupted() && !c->args->quiet)
-		fprintf(stderr, "nvmxctl: Interrupted: this is what was seen in %s seconds.\n",
-			json_get_text(profile, "seconds"));
+	if (streq(json_get_text(j->vm, "shadowing"), "inert-evmcs")) {
+		fprintf(stderr, "nvmxctl: L1 of %s uses an enlightened VMCS: its accesses do not exit, "
+			"and there is nothing to profile.\n", json_get_text(j->vm, "name"));
+		return STATUS_FAILED;
+	}
+	if (args->policy_out && !is_stdout(args->policy_out))
+		r = file_open(args->policy_out, &j->policy);
+	if (r == STATUS_DONE && args->html && !is_stdout(args->html))
+		r = file_open(args->html, &j->page);
+	if (r == STATUS_DONE && hint_of(j->c, j->vm, &j->hint) < 0)
+		r = out_of_memory();
+	return r;
+}
 
-	if (c->args->policy_out)
-		r = write_policy(c, profile);
-	if (r == STATUS_DONE && c->args->html)
-		r = write_html(c, profile);
-	return r == STATUS_DONE ? print(c, profile) : r;
+int verb_profile(struct client *c)
+{
+	struct job j = { .c = c };
+	int r;
+
+	r = prepare(&j);
+	if (r == STATUS_DONE)
+		r = measure(&j);
+	if (r == STATUS_DONE)
+		r = write_all(&j);
+	file_close(&j.policy);
+	file_close(&j.page);
+	hint_done(&j.hint);
+	json_object_put(j.vm);
+	json_object_put(j.fields);
+	json_object_put(j.profile);
+	free(j.path);
+	return r;
 }

@@ -47,9 +47,9 @@ static struct json_object *statistics(const char *exits, const char *rare, const
 static struct json_object *compute(const char *vm_text, const char *rare, const char *accesses)
 {
 	struct json_object *vm = json(vm_text), *fields = json(fields_text), *profile = NULL;
-	struct json_object *then = statistics("100", "0", ""), *now = statistics("200", rare, accesses);
+	struct json_object *then = statistics("100", "0", ""), *now = statistics("1100", rare, accesses);
 
-	assert_int_equal(profile_compute(vm, fields, then, now, &profile_default_costs, &profile), 0);
+	assert_int_equal(profile_compute(vm, fields, then, now, 10, &profile_default_costs, &profile), 0);
 	json_object_put(vm);
 	json_object_put(fields);
 	json_object_put(then);
@@ -77,9 +77,9 @@ static struct json_object *row(struct json_object *profile, const char *name)
 static void test_best_classes(void **state)
 {
 	struct json_object *p = compute(vm_stock, "0",
-		COUNT(1, "READ", 100, 0) "," COUNT(2, "WRITTEN", 0, 100) "," COUNT(3, "SELDOM", 0, 1) ","
-		COUNT(5, "AR_BYTES", 100, 100) "," COUNT(6, "ABSENT", 500, 0) ","
-		COUNT(7, "EXIT_INFO", 300, 0));
+		COUNT(1, "READ", 1000, 0) "," COUNT(2, "WRITTEN", 0, 1000) "," COUNT(3, "SELDOM", 0, 10) ","
+		COUNT(5, "AR_BYTES", 1000, 1000) "," COUNT(6, "ABSENT", 5000, 0) ","
+		COUNT(7, "EXIT_INFO", 3000, 0));
 	struct json_object *costs;
 
 	assert_best(p, "READ", "read-only");
@@ -116,19 +116,19 @@ static void test_best_classes(void **state)
 static void test_lazy(void **state)
 {
 	/* L1 asks at each exit anyway. */
-	struct json_object *p = compute(vm_stock, "100", COUNT(8, "LAZY_A", 100, 0));
+	struct json_object *p = compute(vm_stock, "1000", COUNT(8, "LAZY_A", 1000, 0));
 
 	assert_best(p, "LAZY_A", "read-only");
 	assert_string_equal(json_get_text(json_get(p, "best"), "cost"), "36");
 	json_object_put(p);
 
 	/* 0.02 * 1250 = 25: worth the copy, not the fetch at each exit. */
-	p = compute(vm_stock, "2", COUNT(8, "LAZY_A", 2, 0));
+	p = compute(vm_stock, "20", COUNT(8, "LAZY_A", 20, 0));
 	assert_best(p, "LAZY_A", "intercept");
 	json_object_put(p);
 
 	/* Both together are worth it. */
-	p = compute(vm_stock, "2", COUNT(8, "LAZY_A", 2, 0) "," COUNT(9, "LAZY_B", 2, 0));
+	p = compute(vm_stock, "20", COUNT(8, "LAZY_A", 20, 0) "," COUNT(9, "LAZY_B", 20, 0));
 	assert_best(p, "LAZY_A", "read-only");
 	assert_best(p, "LAZY_B", "read-only");
 	json_object_put(p);
@@ -136,12 +136,12 @@ static void test_lazy(void **state)
 
 static void test_hide(void **state)
 {
-	struct json_object *p = compute(vm_stock, "0", COUNT(7, "EXIT_INFO", 0, 100));
+	struct json_object *p = compute(vm_stock, "0", COUNT(7, "EXIT_INFO", 0, 1000));
 
 	assert_best(p, "EXIT_INFO", "read-write");
 	json_object_put(p);
 	p = compute("{\"id\":1,\"name\":\"one\",\"vmwrite_any_field\":\"hide\",\"fields\":{}}", "0",
-		    COUNT(7, "EXIT_INFO", 0, 100));
+		    COUNT(7, "EXIT_INFO", 0, 1000));
 	assert_best(p, "EXIT_INFO", "intercept");
 	json_object_put(p);
 }
@@ -151,7 +151,7 @@ static void test_nothing(void **state)
 	struct json_object *vm = json(vm_stock), *fields = json(fields_text), *p = NULL;
 	struct json_object *s = statistics("100", "0", "");
 
-	assert_int_equal(profile_compute(vm, fields, s, s, &profile_default_costs, &p), -ENODATA);
+	assert_int_equal(profile_compute(vm, fields, s, s, 10, &profile_default_costs, &p), -ENODATA);
 	json_object_put(vm);
 	json_object_put(fields);
 	json_object_put(s);
@@ -172,34 +172,105 @@ static void test_sampled(void **state)
 	json_object_put(s);
 }
 
+static struct policy *parse_policy(struct json_object *profile, const char *stock_text, const char *stock_any)
+{
+	struct json_object *fields = json(fields_text), *stock = json(stock_text);
+	struct json_object *file = profile_policy(profile, fields, stock, stock_any, "mine", "of \"one\"");
+	const char *text = json_object_to_json_string(file);
+	struct policy *policy = NULL;
+	char *sentence = NULL;
+
+	assert_int_equal(policy_parse("x.json", text, strlen(text), &policy, &sentence), 0);
+	assert_string_equal(policy->name, "mine");
+	json_object_put(file);
+	json_object_put(fields);
+	json_object_put(stock);
+	return policy;
+}
+
 /* The file is one that the library reads, and has what is best. */
 static void test_policy(void **state)
 {
 	struct json_object *p = compute(vm_stock, "0",
-		COUNT(1, "READ", 100, 0) "," COUNT(3, "SELDOM", 0, 1));
-	struct json_object *policy = profile_policy(p, "mine", "of \"one\"");
-	const char *text = json_object_to_json_string(policy);
-	_cleanup_policy_ struct policy *read = NULL;
-	char *sentence = NULL;
+		COUNT(1, "READ", 1000, 0) "," COUNT(3, "SELDOM", 0, 10));
+	_cleanup_policy_ struct policy *read = parse_policy(p, "{}", "inherit");
 
-	assert_int_equal(policy_parse("x.json", text, strlen(text), &read, &sentence), 0);
-	assert_string_equal(read->name, "mine");
 	assert_string_equal(read->extends, POLICY_EXTENDS_NONE);
 	assert_int_equal(read->n_fields, 1);
 	assert_string_equal(read->fields[0].name, "READ");
 	assert_int_equal(read->fields[0].shadow_class, NVMX_CLASS_READ_ONLY);
 	assert_int_equal(read->vmwrite_any_field, -1);
-	json_object_put(policy);
 	json_object_put(p);
+}
+
+/* stock has most of what is best: what is not is shorter. */
+static void test_policy_on_stock(void **state)
+{
+	struct json_object *p = compute(vm_stock, "0", COUNT(1, "READ", 1000, 0) ","
+		COUNT(2, "WRITTEN", 0, 1000) "," COUNT(5, "AR_BYTES", 1000, 0) "," COUNT(7, "EXIT_INFO", 1000, 0));
+	static const char stock[] = "{\"WRITTEN\":\"read-write\",\"UNUSED\":\"read-write\",\"AR_BYTES\":\"read-only\","
+		"\"EXIT_INFO\":\"read-only\"}";
+	struct policy *read = parse_policy(p, stock, "inherit");
+
+	assert_string_equal(read->extends, "stock");
+	assert_int_equal(read->n_fields, 2);
+	assert_string_equal(read->fields[0].name, "READ");
+	assert_int_equal(read->fields[0].shadow_class, NVMX_CLASS_READ_ONLY);
+	/* L1 does not access it. */
+	assert_string_equal(read->fields[1].name, "UNUSED");
+	assert_int_equal(read->fields[1].shadow_class, NVMX_CLASS_INTERCEPT);
+	assert_int_equal(read->vmwrite_any_field, -1);
+	policy_free(read);
+
+	/* An administrator's stock may hide what this VM's L1 sees. */
+	read = parse_policy(p, stock, "hide");
+	assert_int_equal(read->vmwrite_any_field, NVMX_VMWRITE_ANY_INHERIT);
+	policy_free(read);
+
+	/* As many to say: it needs no stock. */
+	read = parse_policy(p, "{\"WRITTEN\":\"read-write\",\"UNUSED\":\"read-write\"}", "inherit");
+	assert_string_equal(read->extends, POLICY_EXTENDS_NONE);
+	assert_int_equal(read->n_fields, 4);
+	policy_free(read);
+	json_object_put(p);
+}
+
+/* One exit less than is needed. */
+static void test_little(void **state)
+{
+	struct json_object *vm = json(vm_stock), *fields = json(fields_text), *p = NULL;
+	struct json_object *then = statistics("1", "0", ""), *now = statistics("1000", "0", COUNT(1, "READ", 999, 0));
+
+	assert_int_equal(profile_compute(vm, fields, then, now, 10, &profile_default_costs, &p), 0);
+	assert_false(profile_is_advice(p));
+	assert_string_equal(json_get_text(p, "advice_seconds"), "12.0");
+	assert_null(json_get(p, "best"));
+	assert_null(json_get(row(p, "READ"), "best"));
+	assert_string_equal(json_get_text(row(p, "READ"), "cost"), "1250.0");
+	json_object_put(p);
+	json_object_put(vm);
+	json_object_put(fields);
+	json_object_put(then);
+	json_object_put(now);
 }
 
 static void test_page(void **state)
 {
 	struct json_object *p = compute("{\"id\":1,\"name\":\"<b>&\\\"\\u0007\",\"policy\":\"stock\","
-		"\"fields\":{}}", "0", COUNT(1, "READ", 100, 0));
-	char *text = profile_html(p);
+		"\"fields\":{}}", "0", COUNT(1, "READ", 1000, 0));
+	char *text;
 
+	setenv("TZ", "UTC", 1);
+	json_add_text(p, "host", "hv<1>");
+	json_add_text(p, "version", "4.7");
+	json_add_count(p, "time_usec", 1795788584 * UINT64_C(1000000));
+	text = profile_html(p);
 	assert_non_null(strstr(text, "&lt;b&gt;&amp;&quot;?</title>"));
+	assert_non_null(strstr(text, "<dt>VM</dt><dd>&lt;b&gt;&amp;&quot;? (VM 1)</dd>"));
+	assert_non_null(strstr(text, "<dt>Host</dt><dd>hv&lt;1&gt;</dd>"));
+	assert_non_null(strstr(text, "<dt>Date</dt><dd>2026-11-27 14:09:44 UTC</dd>"));
+	assert_non_null(strstr(text, "<dt>Duration</dt><dd>10.0 seconds, 1000 exits of L2</dd>"));
+	assert_non_null(strstr(text, "<dt>Version</dt><dd>nvmxctl 4.7</dd>"));
 	assert_null(strstr(text, "<b>"));
 	assert_null(strstr(text, "http:"));
 	assert_non_null(strstr(text, "<div class=\"bar now\" style=\"width: 100.0%\">"));
@@ -239,6 +310,8 @@ int main(void)
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_sampled),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_policy_on_stock),
+		cmocka_unit_test(test_little),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_nearest),
 	};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Commands that nvmxctl says to type: with what leads to the same VM, and ready for a
+ * shell.
+ */
+#include <stdarg.h>
+
+#include "client/hint.h"
+
+/* What every shell takes as it is, wherever it stands in a word; so it does what is not ASCII. */
+static bool is_plain(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@+,";
+
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x80 && !strchr(plain, *s))
+			return false;
+	return true;
+}
+
+char *hint_quote(const char *s)
+{
+	_cleanup_free_ char *quoted = NULL;
+	size_t size;
+	FILE *f;
+
+	if (is_plain(s))
+		return strdup(s);
+	f = open_memstream(&quoted, &size);
+	if (!f)
+		return NULL;
+	fputc('\'', f);
+	for (; *s; s++)
+		if (*s == '\'')
+			fputs("'\\''", f);
+		else
+			fputc(*s, f);
+	fputc('\'', f);
+	if (fclose(f) == EOF)
+		return NULL;
+	return steal_ptr(quoted);
+}
+
+static bool is_printable(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
+/* A name may be that of several VMs, another's id, or an option. */
+static bool leads_to(struct client *c, const char *name, const char *id)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return *name && *name != '-' && is_printable(name) && client_find_vm_quietly(c, name, &path) &&
+	       strncmp(path, NVMX_BUS_PATH "/vm/", strlen(NVMX_BUS_PATH "/vm/")) == 0 &&
+	       streq(path + strlen(NVMX_BUS_PATH "/vm/"), id);
+}
+
+/* As far as can be told: nvmxd has a libvirt, and the VM a uuid, as all domains have. */
+static bool has_domain(struct client *c, struct json_object *vm)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *libvirt = NULL;
+
+	return !c->args->machine && !isempty(json_get_text(vm, "uuid")) &&
+	       sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Libvirt",
+					  &error, &libvirt) >= 0 &&
+	       streq(libvirt, "connected");
+}
+
+int hint_of(struct client *c, struct json_object *vm, struct hint *ret)
+{
+	const char *where = c->args->host ?: c->args->machine, *name = json_get_text(vm, "name");
+	const char *id = json_get_text(vm, "id");
+	_cleanup_free_ char *quoted = where ? hint_quote(where) : NULL;
+	struct hint h = {};
+
+	if (!where)
+		h.nvmxctl = strdup("nvmxctl");
+	else if (!quoted || asprintf(&h.nvmxctl, "nvmxctl --%s=%s", c->args->host ? "host" : "machine", quoted) < 0)
+		h.nvmxctl = NULL;
+	h.vm = hint_quote(leads_to(c, name, id) ? name : id);
+	h.is_domain = has_domain(c, vm);
+	if (!h.nvmxctl || !h.vm) {
+		hint_done(&h);
+		return -ENOMEM;
+	}
+	*ret = h;
+	return 0;
+}
+
+void hint_done(struct hint *h)
+{
+	free(h->nvmxctl);
+	free(h->vm);
+	*h = (struct hint) {};
+}
+
+void hint_add(struct json_object *commands, const char *format, ...)
+{
+	_cleanup_free_ char *command = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&command, format, ap) < 0)
+		command = NULL;
+	va_end(ap);
+	if (command)
+		json_object_array_add(commands, json_object_new_string(command));
+}
+
+void hint_print(FILE *f, struct json_object *commands)
+{
+	for (size_t i = 0; i < json_length(commands); i++) {
+		_cleanup_free_ char *command = render_safe(json_object_get_string(json_at(commands, i)));
+
+		fprintf(f, "    %s\n", command ?: "");
+	}
+}

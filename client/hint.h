@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hint.c: the commands that diagnose and profile say to type.
+ */
+#ifndef NVMX_CLIENT_HINT_H
+#define NVMX_CLIENT_HINT_H
+
+#include "client/nvmxctl.h"
+
+/* What a command about a VM begins with.  Starts as {}. */
+struct hint {
+	char *nvmxctl;		/* with --host or --machine, as this one was given */
+	char *vm;		/* its name if that leads to it, else its id; for a shell */
+	bool is_domain;		/* of libvirt: --config is possible */
+};
+
+/* vm has id, name and uuid; -ENOMEM. */
+int hint_of(struct client *c, struct json_object *vm, struct hint *ret);
+void hint_done(struct hint *h);
+
+/* In quotes if a shell needs them; NULL without memory. */
+char *hint_quote(const char *s);
+
+/* To an array of commands, which are printed indented, one a line. */
+void hint_add(struct json_object *commands, const char *format, ...) _printf_(2, 3);
+void hint_print(FILE *f, struct json_object *commands);
+
+#endif /* NVMX_CLIENT_HINT_H */
