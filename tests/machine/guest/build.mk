@@ -42,7 +42,7 @@ $(GUEST_B)/%.o: $(GUEST)/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS) -pthread -c -o $@ $<
 
-$(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt
+$(GUEST_B)/fields-txt.o: $(GUEST)/fields-txt.S tests/bus/fields.txt $(GUEST)/fields-cpu.txt
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) -c -o $@ $<
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # For scenarios (busybox sh), sourced as /lib.sh: TAP, and loading the modules.
-# A scenario ends with `done_testing`, which prints the plan.
+# A scenario ends with `done_testing`, which prints the plan.  One that another scenario
+# sources goes on counting.
 
-tap_count=0
-tap_failed=0
+tap_count=${tap_count:-0}
+tap_failed=${tap_failed:-0}
 
 # ok WHAT: passes if the command before it did (`cmd; ok "cmd works"`).
 ok() {
@@ -48,15 +49,16 @@ run() {
 	ok "$*: ends well (status $run_status, $run_seen of ${run_plan:-no plan} tests)"
 }
 
-# load_modules [PARAMETER=VALUE...]: ours; parameters are kvm_intel's.
+# load_modules [PARAMETER=VALUE...]: ours; parameters are kvm_intel's, as are those of
+# nvmx_kvm_intel, which are for each time that they are loaded.
 load_modules() {
 	insmod /mods/irqbypass.ko 2>/dev/null
-	insmod /mods/kvm.ko && insmod /mods/kvm-intel.ko "$@"
+	insmod /mods/kvm.ko && insmod /mods/kvm-intel.ko $nvmx_kvm_intel "$@"
 }
 
 load_stock_modules() {
 	insmod /mods/irqbypass.ko 2>/dev/null
-	insmod /mods/stock/kvm.ko && insmod /mods/stock/kvm-intel.ko "$@"
+	insmod /mods/stock/kvm.ko && insmod /mods/stock/kvm-intel.ko $nvmx_kvm_intel "$@"
 }
 
 # Does the kernel check itself, and so is slow?

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The field table and the policies on a processor that has what Haswell lacks, so that
+# those fields are tested as present, too.
+# machine: --cpu rich
+. /lib.sh
+
+# Nothing can be entered with bochs's posted interrupts.
+nvmx_kvm_intel=enable_apicv=0
+load_modules; ok "our modules load"
+run /tests/nvmx-fields "$nvmx_cpu"
+unload_modules; ok "our modules unload"
+. /scenarios/policy.sh
