@@ -225,8 +225,8 @@ int assignment_apply(const struct assignment *base,
 	int r;
 
 	if (n > NVMX_MAX_ENTRIES)
-		return error_set(ret_error, -EINVAL, "%zu changes at once are too many; "
-				 "%d are the most.", n, NVMX_MAX_ENTRIES);
+		return error_set(ret_error, -EINVAL, "%zu changes at once are too many; at most "
+				 "%d are possible.", n, NVMX_MAX_ENTRIES);
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < i; j++)

@@ -51,8 +51,8 @@ static int check_dir(DIR *d, const char *dir, char **ret_error)
 	if (fstat(dirfd(d), &st) < 0)
 		return error_set(ret_error, -errno, "%s: The directory cannot be read: %m.", dir);
 	if (st.st_mode & S_IWOTH)
-		return error_set(ret_error, -EPERM, "%s: Everybody can write this directory, so "
-				 "none of its files is read; take that away with chmod o-w.", dir);
+		return error_set(ret_error, -EPERM, "%s: This directory is world-writable, so "
+				 "its files are ignored; fix that with \"chmod o-w\".", dir);
 	return 0;
 }
 
@@ -156,8 +156,8 @@ int conf_files_open(const char *path, char **ret_error)
 	if (!S_ISREG(st.st_mode))
 		return error_set(ret_error, -EINVAL, "%s: This is not a regular file.", path);
 	if (st.st_mode & S_IWOTH)
-		return error_set(ret_error, -EPERM, "%s: Everybody can write this file, so it is "
-				 "not read; take that away with chmod o-w.", path);
+		return error_set(ret_error, -EPERM, "%s: This file is world-writable, so it is "
+				 "ignored; fix that with \"chmod o-w\".", path);
 	return steal_fd(&fd);
 }
 

@@ -72,8 +72,8 @@ int json_file_expect_string(const struct json_file *f, const char *json_path,
 	s = json_object_get_string(value);
 	/* A NUL in it would cut it short; \u escapes can bring anything. */
 	if (strlen(s) != (size_t)json_object_get_string_len(value) || !utf8_is_text(s))
-		return json_file_error(f, json_path, "A control character, or what is no "
-				       "character, is in this string; take it out.");
+		return json_file_error(f, json_path, "This string has a control character or an "
+				       "invalid character; remove it.");
 	*ret = s;
 	return 0;
 }
@@ -110,8 +110,8 @@ static int parse_json(struct json_file *f, const char *text, size_t size)
 	/* json-c would take it for the end. */
 	nul = memchr(text, '\0', size);
 	if (nul)
-		return error_set(f->ret_error, -EBADMSG, "%s:%u: A NUL byte is in the file, "
-				 "which is to be text.", f->path,
+		return error_set(f->ret_error, -EBADMSG, "%s:%u: The file has a NUL byte; "
+				 "it must be text.", f->path,
 				 json_line(text, size, nul - text));
 
 	/* json-c counts the value inside the innermost one as a level, too. */

@@ -23,7 +23,7 @@ struct json_file {
 
 /*
  * text need not end in NUL.  The file is an object, nested POLICY_DEPTH_MAX deep at most,
- * without a key that is there twice.
+ * without a key that is given twice.
  */
 int json_file_parse(struct json_file *f, const char *path, const char *text, size_t size,
 		    char **ret_error);

@@ -215,7 +215,7 @@ int json_places_scan(const char *text, size_t size, struct json_places *ret,
 		if (!streq(ret->places[i - 1].path, ret->places[i].path))
 			continue;
 		*ret_line = ret->places[i].line;
-		return error_set(ret_error, -EBADMSG, "%s: This key is there twice, on line %u "
+		return error_set(ret_error, -EBADMSG, "%s: This key is given twice, on line %u "
 				 "already; keep one.", ret->places[i].path,
 				 ret->places[i - 1].line);
 	}

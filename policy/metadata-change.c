@@ -52,8 +52,8 @@ static int set_group(struct metadata *m, const char *group, unsigned int shadow_
 	size_t n = 0;
 
 	if (table->n == 0)
-		return error_set(ret_error, -ENXIO, "%s is a group of fields that only nvmxd can tell, "
-				 "and it cannot be asked; name the fields, or see \"systemctl status "
+		return error_set(ret_error, -ENXIO, "%s is a group of fields that only nvmxd knows, "
+				 "and it cannot be reached; name the fields, or see \"systemctl status "
 				 "nvmxd\".", group);
 	for (size_t i = 0; i < table->n; i++) {
 		int r;

@@ -77,7 +77,7 @@ static int check_content(const xmlNode *node, char **ret_error)
 		break;
 	}
 	return error_set(ret_error, -EBADMSG, PLACE "<%s>: There is text where only elements may "
-			 "be; take it out.", xmlGetLineNo(node), node->parent->name);
+			 "be; remove it.", xmlGetLineNo(node), node->parent->name);
 }
 
 static int parse_field(const xmlNode *node, struct metadata *m, char **ret_error)
@@ -112,7 +112,7 @@ static int parse_field(const xmlNode *node, struct metadata *m, char **ret_error
 	for (size_t i = 0; i < m->n_fields; i++)
 		if (streq(m->fields[i].name, name))
 			return error_set(ret_error, -EBADMSG, PLACE "<field>, attribute name: "
-					 "%.64s is there twice; keep one.",
+					 "%.64s is given twice; keep one.",
 					 xmlGetLineNo(node), name);
 
 	if (asprintf(&place, PLACE "<field>, attribute class: ", xmlGetLineNo(node)) < 0)
@@ -202,7 +202,7 @@ int metadata_parse(const char *xml, struct metadata **ret, char **ret_error)
 	/* Before the parser sees it: a DTD is where all the tricks are. */
 	if (strstr(xml, "<!DOCTYPE") || strstr(xml, "<!ENTITY"))
 		return error_set(ret_error, -EBADMSG, "Metadata: A document type or entity is "
-				 "declared; take it out.");
+				 "declared; remove it.");
 
 	context = xmlNewParserCtxt();
 	m = calloc(1, sizeof(*m));

@@ -252,7 +252,7 @@ static int parse_match_key(struct parser *p, const char *json_path, const char *
 	if (r < 0)
 		return r;
 	if (isempty(s))
-		return json_file_error(&p->file, json_path, "Nothing fits this; give it a text, or "
+		return json_file_error(&p->file, json_path, "Nothing matches this; give a text, or "
 				       "\"*\" for any.");
 	r = copy_string(p, s, member);
 	if (r < 0)
@@ -288,7 +288,7 @@ static int parse_match_one(struct parser *p, size_t i, struct json_object *value
 			return r;
 	}
 	if (json_object_object_length(value) == 0)
-		return json_file_error(&p->file, json_path, "This match fits nothing; give it "
+		return json_file_error(&p->file, json_path, "This match has no key; give it "
 				       "domain, uuid, executable or unit.");
 	return 0;
 }

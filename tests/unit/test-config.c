@@ -162,8 +162,8 @@ static void test_unusable(void **state)
 	assert_int_equal(symlink("nowhere", path), 0);
 	assert_int_equal(load(d, &c), 4);
 	assert_config(&c, "stock", 30, "qemu:///system", false);
-	assert_non_null(strstr(d->errors, "/20.conf: Everybody can write this file"));
-	assert_non_null(strstr(d->errors, "/high/nvmxd.conf.d: Everybody can write this directory"));
+	assert_non_null(strstr(d->errors, "/20.conf: This file is world-writable"));
+	assert_non_null(strstr(d->errors, "/high/nvmxd.conf.d: This directory is world-writable"));
 	assert_non_null(strstr(d->errors, "/high/nvmxd.conf: Cannot be opened: No such file"));
 	config_clear(&c);
 }

@@ -114,7 +114,7 @@ static const struct bad bad[] = {
 	{ "<policy><field name='A' class='intercept' x='y'/></policy>", -EBADMSG,
 	  { "<field>", "Unknown attribute \"x\"", "name and class" } },
 	{ "<policy><field name='A' class='intercept'/>\n<field name='A' class='intercept'/></policy>",
-	  -EBADMSG, { "line 2, <field>", "A is there twice" } },
+	  -EBADMSG, { "line 2, <field>", "A is given twice" } },
 	{ "<!DOCTYPE policy [<!ENTITY a 'b'>]><policy name='&a;'/>",
 	  -EBADMSG, { "document type" } },
 	{ "<!DOCTYPE policy SYSTEM 'file:///etc/passwd'><policy/>", -EBADMSG, { "document type" } },

@@ -239,7 +239,7 @@ static void test_writable_by_all(void **state)
 	snprintf(path, sizeof(path), "%s/a.json", d->low);
 	assert_int_equal(chmod(path, 0646), 0);
 	set = load(d);
-	assert_non_null(strstr(d->errors, "/a.json: Everybody can write this file"));
+	assert_non_null(strstr(d->errors, "/a.json: This file is world-writable"));
 	assert_int_equal(policy_set_find(set, "a", &p, &e), -ENOENT);
 	assert_sentence(e, "Policy a is not usable", "chmod o-w");
 	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
@@ -249,7 +249,7 @@ static void test_writable_by_all(void **state)
 	assert_int_equal(chmod(d->high, 01777), 0);
 	policy_set_free(set);
 	set = load(d);
-	assert_non_null(strstr(d->errors, "/high: Everybody can write this directory"));
+	assert_non_null(strstr(d->errors, "/high: This directory is world-writable"));
 	assert_int_equal(policy_set_find(set, "b", &p, NULL), 0);
 	assert_string_equal(p->description, "");
 }
