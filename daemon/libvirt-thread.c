@@ -40,7 +40,7 @@ void libvirt_retry_soon(struct libvirt *l)
 /* Something was lost: a moment later every domain is looked at again. */
 static void list_again(struct libvirt *l, const char *what)
 {
-	log_warning("%s; looking at every domain again soon.", what);
+	log_warning("%s; all domains will be listed again soon.", what);
 	libvirt_retry_soon(l);
 	l->retry_ms = l->retry_ms * 2 < LIBVIRT_RETRY_MAX_MS ? l->retry_ms * 2 : LIBVIRT_RETRY_MAX_MS;
 }
@@ -83,7 +83,7 @@ static void todo_add_domain(struct libvirt *l, virDomainPtr dom, int type)
 		q->name = strdup(libvirt.virDomainGetName(dom));
 	if (!q || !q->name || libvirt.virDomainGetUUIDString(dom, q->uuid) < 0) {
 		libvirt_request_free(q);
-		list_again(l, "An event of libvirt was lost, because there was no memory");
+		list_again(l, "An event of libvirt was lost, for lack of memory");
 		return;
 	}
 	q->type = type;
@@ -125,7 +125,7 @@ static void do_request(struct libvirt *l, const struct request *q)
 	}
 
 	if (r < 0 && r != -ENOTCONN)
-		list_again(l, "An answer of libvirt was lost");
+		list_again(l, "A reply of libvirt was lost");
 }
 
 /* ---- what libvirt calls -------------------------------------------------- */
@@ -242,7 +242,7 @@ static void try_later(struct libvirt *l, const char *message)
 {
 	/* Once for each reason, not once for each try. */
 	if (!l->last_error || !streq(l->last_error, message)) {
-		log_notice("Not connected to libvirt at %s, will go on trying: %s",
+		log_notice("Could not connect to libvirt at %s, will try again: %s",
 			l->uri, message);
 		free(l->last_error);
 		l->last_error = strdup(message);
@@ -276,7 +276,7 @@ static void list_domains(struct libvirt *l)
 	libvirt_post_state(l, true);
 	r = report_all(l);
 	if (r == -ENOMEM)
-		list_again(l, "An answer of libvirt was lost, because there was no memory");
+		list_again(l, "A reply of libvirt was lost, for lack of memory");
 	else if (r < 0 && !l->closed && libvirt.virConnectIsAlive(l->conn) == 1)
 		list_again(l, "libvirt's domains could not be listed");
 	else if (r >= 0)

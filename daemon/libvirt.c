@@ -325,7 +325,7 @@ struct libvirt *libvirt_free(struct libvirt *l)
 		 * One sits in a call that libvirtd does not answer.  What they use is
 		 * left to them; the process is about to end.
 		 */
-		log_warning("libvirt does not answer, not waiting for it any longer");
+		log_warning("libvirt does not reply; not waiting for it any longer.");
 		sd_event_source_disable_unref(l->source);
 		l->source = NULL;
 		left_thread = true;

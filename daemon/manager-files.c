@@ -110,7 +110,7 @@ static void take_config(struct manager *m, struct config *c)
 {
 	if (!streq(c->libvirt_uri, m->config.libvirt_uri) ||
 	    c->libvirt_read_only != m->config.libvirt_read_only)
-		log_notice("The settings of libvirt have changed; they are used after systemctl restart nvmxd.");
+		log_notice("The settings of libvirt have changed; they are used after \"systemctl restart nvmxd\".");
 	config_clear(&m->config);
 	m->config = *c;
 	manager_bus_changed(m, "DefaultPolicy");

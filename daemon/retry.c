@@ -27,7 +27,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	t->fn(t->userdata);
 	if (!t->waiting) {
 		t->pause_ms = RETRY_MIN_MS;
-		log_notice("What was left undone is done.");
+		log_notice("What had failed for lack of memory or file descriptors is done.");
 	}
 	return 0;
 }
@@ -75,13 +75,13 @@ void retry_soon(struct retry *t)
 		r = sd_event_source_set_enabled(t->timer, SD_EVENT_ONESHOT);
 	if (r < 0) {
 		/* Without this nobody would come back to it, but a new nvmxd does. */
-		log_error("What was left undone cannot be tried again (%s); nvmxd ends, to be started again.",
+		log_error("What failed cannot be tried again (%s); exiting, to be restarted.",
 			  strerror(-r));
 		sd_event_exit(sd_event_source_get_event(t->timer), r);
 		return;
 	}
 	t->waiting = true;
-	log_warning("Something was left undone for want of memory or of files; trying again in %u ms.",
+	log_warning("Something failed for lack of memory or file descriptors; trying again in %u ms.",
 		    (unsigned int)t->pause_ms);
 	t->pause_ms = t->pause_ms * 2 < RETRY_MAX_MS ? t->pause_ms * 2 : RETRY_MAX_MS;
 }

@@ -173,7 +173,7 @@ static void update(struct vm *vm)
 	if (r == -ENODEV)
 		return;		/* EPOLLHUP is on its way */
 	if (r < 0) {
-		log_vm(vm, LOG_WARNING, "The statistics of domain %s are not written this time: %s.",
+		log_vm(vm, LOG_WARNING, "Statistics of domain %s were not written this time: %s.",
 		       vm->name, strerror(-r));
 		return;
 	}
@@ -193,7 +193,7 @@ static void take_away(struct vm *vm)
 		return;
 	r = libvirt_write_statistics(vm->manager->libvirt, vm->uuid, s->domain_id, NULL);
 	if (r < 0)
-		log_vm(vm, LOG_WARNING, "The statistics of domain %s stay as they are: %s.",
+		log_vm(vm, LOG_WARNING, "Statistics of domain %s were not updated: %s.",
 		       vm->name, strerror(-r));
 	free(steal_ptr(s->text));
 }
@@ -310,7 +310,7 @@ void statistics_on_written(struct manager *m, const struct statistics_result *re
 	free(steal_ptr(s->text));
 	if (result->error == -EACCES || (s->error && streq(s->error, text)))
 		return;
-	log_vm(vm, LOG_NOTICE, "The statistics of domain %s could not be written, will try again: %s",
+	log_vm(vm, LOG_NOTICE, "Statistics of domain %s could not be written, will try again: %s",
 	       vm->name, text);
 	free(s->error);
 	s->error = strdup(text);

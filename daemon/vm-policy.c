@@ -81,7 +81,7 @@ static int read_policy(struct vm *vm, struct vm_policy *ret)
 		return r;
 	}
 	if (r < 0)
-		log_vm(vm, LOG_ERR, "The kernel's policy of VM %" PRIu64 " makes no sense: %s",
+		log_vm(vm, LOG_ERR, "The kernel's policy of VM %" PRIu64 " is not valid: %s",
 		       vm->id, sentence ? sentence : strerror(-r));
 	return 0;
 }
@@ -139,7 +139,7 @@ static int explain_refusal(const struct vm *vm, int r, uint32_t bad_encoding, ch
 	switch (r) {
 	case -EBUSY:
 		return error_set(ret_error, r,
-				 "vmwrite-any-field of %s cannot change any more, because its guest has executed VMXON; set it in the domain's metadata and start the domain anew.",
+				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON; set it in the domain's metadata and restart the domain.",
 				 vm->name);
 	case -ENODEV:
 		return error_set(ret_error, r, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
@@ -147,11 +147,11 @@ static int explain_refusal(const struct vm *vm, int r, uint32_t bad_encoding, ch
 	case -EINVAL:
 		if (i >= 0)
 			return error_set(ret_error, r,
-					 "The kernel refuses this class for %s on %s; nvmxctl fields says what it can have.",
+					 "The kernel refuses this class for %s on %s; \"nvmxctl fields\" lists the classes it can have.",
 					 table->fields[i].name, vm->name);
 		if (bad_encoding != NVMX_NO_FIELD)
 			return error_set(ret_error, r,
-					 "The kernel knows no field 0x%04x, or not this class for it, on %s.",
+					 "The kernel has no field 0x%04x, or refuses this class for it, on %s.",
 					 bad_encoding, vm->name);
 		break;
 	}
@@ -247,8 +247,8 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 
 	why = vm->metadata ? NULL : why_undecided(vm);
 	if (why)
-		return error_set(ret_error, -EBADMSG, "There is no policy %s now, and perhaps for "
-				 "this reason: %s", vm->policy.base, why);
+		return error_set(ret_error, -EBADMSG, "There is no policy %s, possibly for this "
+				 "reason: %s", vm->policy.base, why);
 
 	match = find_match(vm, NULL);
 	if (match) {
@@ -344,7 +344,7 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 		return error_set(ret_error, -ENOTCONN, "%s", why);
 	if (isempty(name) && n == 0)
 		return error_set(ret_error, -EINVAL,
-				 "There is nothing to set: give a policy, or a change such as ar-bytes=intercept.");
+				 "There is nothing to set; give a policy, or a change such as HOST_RSP=read-write.");
 
 	if (!isempty(name))
 		r = policy_set_resolve(vm->manager->policies, &vm->manager->table, name,
@@ -353,7 +353,7 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 		r = assignment_copy(vm->policy.assignment, &base);
 	else
 		r = error_set(ret_error, -EINVAL,
-			      "The policy in force on %s is not understood; give the name of one to start from.",
+			      "nvmxd does not know the policy in force on %s; give the name of a policy to start from.",
 			      vm->name);
 	if (r < 0)
 		return r;
@@ -416,21 +416,21 @@ char *vm_policy_reason(const struct vm *vm)
 
 	switch (p->source) {
 	case POLICY_SOURCE_RUNTIME:
-		r = asprintf(&s, p->labelled ? "It was set at run time, and stays until it is reset." :
-			     "It was set in the kernel by another program than nvmxd.");
+		r = asprintf(&s, p->labelled ? "It was set at run time, and stays until it is reset or the VM ends." :
+			     "It was set in the kernel, by a program other than nvmxd.");
 		break;
 	case POLICY_SOURCE_METADATA:
-		r = asprintf(&s, "The metadata of domain %s say so.", vm->name);
+		r = asprintf(&s, "It is set in the metadata of domain %s.", vm->name);
 		break;
 	case POLICY_SOURCE_MATCH:
 		match = find_match(vm, &i);
 		if (match && streq(match->name, p->base))
-			r = asprintf(&s, "%s:%u: .match[%zu] fits.", match->path, match->match[i].line, i);
+			r = asprintf(&s, "%s:%u: .match[%zu] matches.", match->path, match->match[i].line, i);
 		else
-			r = asprintf(&s, "A match fitted that is not there now.");
+			r = asprintf(&s, "It was set by a match that no policy file has any more.");
 		break;
 	case POLICY_SOURCE_DEFAULT:
-		r = asprintf(&s, "%sNothing else says which.", vm->manager->config.default_policy_place);
+		r = asprintf(&s, "%sThis is the default: nothing is set at run time or in metadata, and no policy file matches.", vm->manager->config.default_policy_place);
 		break;
 	}
 

@@ -31,11 +31,11 @@ static int explain(const struct vm *vm, int r, sd_bus_error *error)
 	switch (r) {
 	case -EBUSY:
 		return sd_bus_error_setf(error, NVMX_ERROR("ProfileBusy"),
-					 "VM %" PRIu64 " (%s) is being profiled; try again when that has ended, which is in a minute at most.",
+					 "VM %" PRIu64 " (%s) is being profiled already; try again when that has ended, in a minute at most.",
 					 vm->id, vm->name);
 	case -EOPNOTSUPP:
 		return sd_bus_error_setf(error, NVMX_ERROR("NoKernelSupport"),
-					 "The kernel cannot profile VM %" PRIu64 " (%s), because it does not shadow anything.",
+					 "The kernel cannot profile VM %" PRIu64 " (%s), because VMCS shadowing is off.",
 					 vm->id, vm->name);
 	case -ENOENT:
 	case -ENODEV:
@@ -74,7 +74,7 @@ int vm_profile_start(struct vm *vm, sd_bus_message *call, uint32_t duration_ms, 
 	vm_profile_close(vm);
 	vm->profile_fd = steal_fd(&fd);
 	vm->profile_owner = steal_ptr(owner);
-	log_vm_event(vm, LOG_INFO, MESSAGE_PROFILE_STARTED, "VM %" PRIu64 " (%s) is profiled for up to %" PRIu32 " ms.", vm->id,
+	log_vm_event(vm, LOG_INFO, MESSAGE_PROFILE_STARTED, "Profiling VM %" PRIu64 " (%s) for up to %" PRIu32 " ms.", vm->id,
 		     vm->name, duration_ms);
 	return 0;
 }

@@ -31,7 +31,7 @@ static int identify(struct vm *vm)
 		if (asprintf(&p.comm, "vm-%" PRIu64, vm->id) < 0)
 			return -ENOMEM;
 		if (r != -ESRCH)
-			log_vm(vm, LOG_WARNING, "VM %" PRIu64 " stays without a name, because /proc/%d could not be read: %s.",
+			log_vm(vm, LOG_WARNING, "VM %" PRIu64 " has no name, because /proc/%d could not be read: %s.",
 			       vm->id, (int)vm->pid, strerror(-r));
 	}
 
@@ -271,10 +271,10 @@ static bool is_its_process(struct vm *vm, const struct domain_info *info)
 		return false;
 
 	if (!vm->false_uuid)
-		log_vm(vm, LOG_WARNING, "VM %" PRIu64 " (process %d) is not taken for domain %s though it has the domain's uuid: %s.",
+		log_vm(vm, LOG_WARNING, "VM %" PRIu64 " (process %d) has the uuid of domain %s, but is not managed as that domain: %s.",
 		       vm->id, (int)vm->pid, info->name,
-		       info->pid > 0 ? "libvirt started another process for that" :
-				       "libvirt does not say which process that is");
+		       info->pid > 0 ? "libvirt says that the domain is another process" :
+				       "libvirt does not say which process the domain is");
 	vm->false_uuid = true;
 	if (vm->domain == VM_DOMAIN_ASKED) {
 		vm->domain = VM_DOMAIN_NONE;
@@ -305,7 +305,7 @@ void vm_on_domain(struct vm *vm, const struct domain_info *info)
 		r = take_metadata(vm, info);
 	}
 	if (r < 0) {
-		log_vm(vm, LOG_ERR, "What libvirt says of domain %s could not be taken: %s.",
+		log_vm(vm, LOG_ERR, "What libvirt says of domain %s could not be used: %s.",
 		       info->name, strerror(-r));
 		ask_again(vm, r);
 		return;
