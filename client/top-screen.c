@@ -6,7 +6,6 @@
 #include <curses.h>
 #include <signal.h>
 #include <wchar.h>
-#include <wctype.h>
 
 #include "client/top.h"
 
@@ -16,6 +15,7 @@
 #define COSTLY		2.0		/* exits from L1 per exit of L2: one besides the entry */
 #define INTERVAL_MIN	(UINT64_C(1000000) / 4)
 #define INTERVAL_MAX	(60 * UINT64_C(1000000))
+#define ROWS_AT		3		/* below what it is about, headings, and totals */
 
 enum { PAIR_HEADINGS = 1, PAIR_COSTLY };	/* of colours */
 
@@ -27,7 +27,8 @@ struct screen {
 	bool typing;			/* the filter */
 	bool help;
 	uint64_t drilled;		/* into that VM; 0: the list */
-	uint64_t selected;		/* a VM's id */
+	uint64_t selected;		/* by a key, a VM's id; 0: whichever is the first */
+	uint64_t cursor;		/* the VM with the cursor on it; 0: there is none */
 	size_t first;			/* row at the top */
 	char message[160];		/* what is wrong */
 };
@@ -42,11 +43,12 @@ struct screen_column {
 /* As many as fit, from the left. */
 static const struct screen_column list_columns[] = {
 	{ "ID", 5, "id", -1 },
-	{ "NAME", -18, "name", -1 },
-	{ "ENTRIES/S", 10, "entries_per_second", 0 },
-	{ "EXITS/L2", 9, "exits_per_l2_exit", 1 },
-	{ "VMCS/S", 9, "vmcs_exits_per_second", 0 },
-	{ "POLICY", -14, "policy", -1 },
+	{ "NAME", -17, "name", -1 },
+	{ "ENTRIES/S", 9, "entries_per_second", 0 },
+	{ "EXITS/L2", 8, "exits_per_l2_exit", 1 },
+	{ "VMCS/S", 8, "vmcs_exits_per_second", 0 },
+	{ "POLICY", -13, "policy", -1 },
+	{ "SHADOWING", -12, "shadowing", -1 },
 	{ "TOP FIELDS", 0, "top_fields", -1 },
 };
 
@@ -60,7 +62,8 @@ static const struct screen_column field_columns[] = {
 
 static const char *const help_lines[] = {
 	"q            quit, or leave this",
-	"Up, Down     choose a VM (or k, j); PgUp, PgDn, Home, End",
+	"Up, Down     choose a VM and stay with it (or k, j); PgUp, PgDn, End",
+	"Home         the first VM, whichever that is",
 	"Enter        see its fields; Esc goes back",
 	"/            show only names and policies with some text in them",
 	"e x v n i    sort by entries, exits, VMCS exits, name, id",
@@ -70,6 +73,7 @@ static const char *const help_lines[] = {
 	"ENTRIES/S    entries of L1 into L2, per second",
 	"EXITS/L2     exits from L1 per exit of L2: the entry, VMREAD, VMWRITE",
 	"VMCS/S       VMREAD and VMWRITE exits, per second",
+	"SHADOWING    active, profiling, or why the policy does nothing",
 };
 
 static volatile sig_atomic_t ended;
@@ -83,29 +87,13 @@ static void on_signal(int signal)
 static void put_text(int y, int x, const char *text, int width, bool right)
 {
 	wchar_t wide[512];
-	mbstate_t state = {};
-	int n = 0, used = 0;
+	int n = 0, used = 0, columns;
 
-	while (*text && n < (int)ARRAY_SIZE(wide) - 1) {
-		wchar_t w;
-		size_t k = mbrtowc(&w, text, MB_CUR_MAX, &state);
-		int columns;
-
-		if (k == (size_t)-1 || k == (size_t)-2) {
-			memset(&state, 0, sizeof(state));
-			k = 1;
-			w = L'?';
-		}
-		columns = iswprint(w) ? wcwidth(w) : -1;
-		if (columns < 0) {
-			w = L'?';
-			columns = 1;
-		}
+	for (size_t k; n < (int)ARRAY_SIZE(wide) && (k = text_next(text, &wide[n], &columns)) > 0; text += k) {
 		if (used + columns > width)
 			break;
-		wide[n++] = w;
 		used += columns;
-		text += k;
+		n++;
 	}
 	mvhline(y, x, ' ', width);
 	mvaddnwstr(y, right ? x + width - used : x, wide, n);
@@ -130,6 +118,8 @@ static void put_row(int y, const struct screen_column *columns, size_t n, struct
 
 		/* The first two are what a row is about: they are cut, others left out. */
 		if (x + width > COLS && (i >= 2 || x >= COLS))
+			return;
+		if (width < (int)strlen(c->title) && i >= 2)
 			return;
 		if (x + width > COLS)
 			width = COLS - x;
@@ -178,10 +168,10 @@ static struct json_object *find_row(struct json_object *rows, uint64_t id, size_
 	return NULL;
 }
 
-/* Between the two headings and the line of keys. */
+/* Between the three lines above the rows and the line of keys. */
 static int room(void)
 {
-	return LINES > 3 ? LINES - 3 : 0;
+	return LINES > ROWS_AT + 1 ? LINES - ROWS_AT - 1 : 0;
 }
 
 static void put_keys(const struct screen *s)
@@ -204,7 +194,16 @@ static void put_help(void)
 {
 	put_line(0, "nvmxctl top: keys and columns", A_BOLD);
 	for (int i = 0; i < (int)ARRAY_SIZE(help_lines) && i < room(); i++)
-		put_line(i + 2, help_lines[i], A_NORMAL);
+		put_line(i + ROWS_AT, help_lines[i], A_NORMAL);
+}
+
+static void put_total(struct json_object *rows)
+{
+	_cleanup_json_ struct json_object *total = top_total(rows);
+
+	attron(A_BOLD);
+	put_row(ROWS_AT - 1, list_columns, ARRAY_SIZE(list_columns), total);
+	attroff(A_BOLD);
 }
 
 static void put_list(struct screen *s, struct json_object *rows)
@@ -217,9 +216,13 @@ static void put_list(struct screen *s, struct json_object *rows)
 		 json_length(s->top->now), sorts[s->sort], s->interval / 1e6);
 	put_line(0, line, A_NORMAL);
 	put_headings(list_columns, ARRAY_SIZE(list_columns));
+	if (room() > 0)
+		put_total(rows);
 
-	if (!find_row(rows, s->selected, &at) && n > 0)
-		s->selected = json_get_count(json_at(rows, 0), "id");
+	/* One that is gone, or that the filter hides, is not selected any more. */
+	if (!find_row(rows, s->selected, &at))
+		s->selected = 0;
+	s->cursor = json_get_count(json_at(rows, at), "id");
 	if (at < s->first)
 		s->first = at;
 	if (room() > 0 && at >= s->first + room())
@@ -230,9 +233,9 @@ static void put_list(struct screen *s, struct json_object *rows)
 
 		if (json_get_number(row, "exits_per_l2_exit") >= COSTLY)
 			attributes |= pair(PAIR_COSTLY);
-		put_line(2 + i - s->first, "", attributes);
+		put_line(ROWS_AT + i - s->first, "", attributes);
 		attron(attributes);
-		put_row(2 + i - s->first, list_columns, ARRAY_SIZE(list_columns), row);
+		put_row(ROWS_AT + i - s->first, list_columns, ARRAY_SIZE(list_columns), row);
 		attroff(attributes);
 	}
 }
@@ -251,16 +254,17 @@ static void put_vm(struct screen *s, struct json_object *rows)
 		put_list(s, rows);
 		return;
 	}
-	snprintf(line, sizeof(line), "VM %s %s: policy %s, %.0f entries/s, %.1f exits from L1 per exit of L2",
+	snprintf(line, sizeof(line), "VM %s %s: policy %s (%s), %.0f entries/s, %.1f exits from L1 per exit of L2",
 		 json_get_text(row, "id"), json_get_text(row, "name"), json_get_text(row, "policy"),
-		 json_get_number(row, "entries_per_second"), json_get_number(row, "exits_per_l2_exit"));
+		 json_get_text(row, "shadowing"), json_get_number(row, "entries_per_second"),
+		 json_get_number(row, "exits_per_l2_exit"));
 	put_line(0, line, A_NORMAL);
 	put_headings(field_columns, ARRAY_SIZE(field_columns));
 	fields = json_get(row, "fields");
 	for (size_t i = 0; i < json_length(fields) && i < (size_t)room(); i++)
-		put_row(2 + i, field_columns, ARRAY_SIZE(field_columns), json_at(fields, i));
+		put_row(ROWS_AT - 1 + i, field_columns, ARRAY_SIZE(field_columns), json_at(fields, i));
 	if (json_length(fields) == 0 && room() > 0)
-		put_line(2, "No VMREAD or VMWRITE exits since the last look.", A_NORMAL);
+		put_line(ROWS_AT - 1, "No VMREAD or VMWRITE exits since the last look.", A_NORMAL);
 }
 
 static void draw(struct screen *s)
@@ -360,7 +364,8 @@ static bool press(struct screen *s, int key)
 	case '\r':
 	case KEY_ENTER:
 	case KEY_RIGHT:
-		s->drilled = s->drilled ?: s->selected;
+		s->drilled = s->drilled ?: s->cursor;
+		s->selected = s->cursor;
 		break;
 	case '/':
 		s->typing = !s->drilled && !s->help;
@@ -380,7 +385,7 @@ static bool press(struct screen *s, int key)
 		move_selection(s, room());
 		break;
 	case KEY_HOME:
-		move_selection(s, -1000000);
+		s->selected = 0;
 		break;
 	case KEY_END:
 		move_selection(s, 1000000);

@@ -85,6 +85,7 @@ static struct json_object *make_row(struct json_object *vm, struct json_object *
 			   statistics_since(before, vm, "vmwrite_exits");
 	}
 	json_add_number(row, "entries_per_second", entries / seconds, 1);
+	json_add_number(row, "l2_exits_per_second", l2_exits / seconds, 1);
 	json_add_number(row, "exits_per_l2_exit", l2_exits > 0 ? (accesses + entries) / l2_exits : 0, 2);
 	json_add_number(row, "vmcs_exits_per_second", accesses / seconds, 1);
 	add_fields(row, before ? statistics_fields_since(before, vm) : json_object_new_array(), seconds,
@@ -121,6 +122,24 @@ COMPARE(by_exits, compare_numbers(x, y, "exits_per_l2_exit"))
 COMPARE(by_vmcs, compare_numbers(x, y, "vmcs_exits_per_second"))
 COMPARE(by_name, strcmp(json_get_text(x, "name"), json_get_text(y, "name")) ?: compare_ids(x, y))
 COMPARE(by_id, compare_ids(x, y))
+
+struct json_object *top_total(struct json_object *rows)
+{
+	struct json_object *total = json_object_new_object();
+	double entries = 0, l2_exits = 0, accesses = 0;
+
+	for (size_t i = 0; i < json_length(rows); i++) {
+		entries += json_get_number(json_at(rows, i), "entries_per_second");
+		l2_exits += json_get_number(json_at(rows, i), "l2_exits_per_second");
+		accesses += json_get_number(json_at(rows, i), "vmcs_exits_per_second");
+	}
+	json_add_text(total, "name", "total");
+	json_add_number(total, "entries_per_second", entries, 1);
+	json_add_number(total, "l2_exits_per_second", l2_exits, 1);
+	json_add_number(total, "exits_per_l2_exit", l2_exits > 0 ? (accesses + entries) / l2_exits : 0, 2);
+	json_add_number(total, "vmcs_exits_per_second", accesses, 1);
+	return total;
+}
 
 struct json_object *top_rows(const struct top *top, enum top_sort sort, const char *filter)
 {

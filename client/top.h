@@ -29,10 +29,12 @@ int top_look(struct top *top, sd_bus_error *error);
 
 /*
  * The VMs whose name or policy has the filter in it (NULL: all), as objects: id, name,
- * policy, shadowing, vmxon, entries_per_second, exits_per_l2_exit (with the entry
- * itself), vmcs_exits_per_second, fields (as top_fields()), top_fields (text).
+ * policy, shadowing, vmxon, entries_per_second, l2_exits_per_second, exits_per_l2_exit (with
+ * the entry itself), vmcs_exits_per_second, fields (as top_fields()), top_fields (text).
  */
 struct json_object *top_rows(const struct top *top, enum top_sort sort, const char *filter);
+/* The numbers of those rows, together; its name is "total". */
+struct json_object *top_total(struct json_object *rows);
 
 /* Until Ctrl-C or q; returns a signal that is to end the program, or 0. */
 int top_screen(struct top *top, uint64_t interval_usec);

@@ -40,8 +40,11 @@ static int print(struct client *c, const struct top *top)
 	} else {
 		if (localtime_r(&now, &tm))
 			strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		if (!c->args->no_legend)
+		if (!c->args->no_legend) {
 			printf("%s, %zu VMs\n", when, json_length(rows));
+			if (json_length(rows) > 0)
+				json_object_array_add(rows, top_total(rows));
+		}
 		if (render_table(stdout, rows, columns, ARRAY_SIZE(columns), !c->args->no_legend) < 0)
 			return STATUS_FAILED;
 		putchar('\n');
