@@ -4,7 +4,7 @@
  * what that costs with the class the field has, what it would cost with the others,
  * and which is the cheapest.
  *
- * Costs are ticks of the TSC, per exit of L2 that is handed to L1 and the entry that
+ * Costs are ticks of the TSC, per exit of L2 that is reflected to L1 and the entry that
  * follows it:
  *
  *	intercept	each access exits

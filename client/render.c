@@ -16,7 +16,7 @@ static const struct {
 	const char *title;
 } totals_order[] = {
 	{ "nested_entries",		"VM entries of L1 into L2" },
-	{ "nested_exits_reflected",	"exits of L2 handed to L1" },
+	{ "nested_exits_reflected",	"exits of L2 reflected to L1" },
 	{ "vmread_exits",		"VMREAD exits" },
 	{ "vmwrite_exits",		"VMWRITE exits" },
 	{ "vmwrite_propagated",		"VMWRITEs propagated to the shadow VMCS" },
@@ -24,8 +24,8 @@ static const struct {
 	{ "vmcs12_to_shadow",		"copies of vmcs12 to the shadow VMCS" },
 	{ "fields_to_vmcs12",		"fields copied to vmcs12" },
 	{ "fields_to_shadow",		"fields copied to the shadow VMCS" },
-	{ "rare_syncs",			"lazily fetched guest state" },
-	{ "slow_path_entries",		"entries for which all of vmcs02 was written" },
+	{ "rare_syncs",			"fetches of lazily fetched guest state" },
+	{ "slow_path_entries",		"VM entries into L2 that took the slow path" },
 	{ "policy_switches",		"policy switches of vCPUs" },
 };
 
@@ -36,7 +36,7 @@ static const struct {
 } costs[] = {
 	{ "to_vmcs12",	"a copy to vmcs12" },
 	{ "to_shadow",	"a copy to the shadow VMCS" },
-	{ "slow_path",	"what the slow path adds to an entry" },
+	{ "slow_path",	"the slow path of an entry" },
 };
 
 static const struct column field_columns[] = {

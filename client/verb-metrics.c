@@ -24,7 +24,7 @@ static const struct {
 	const char *help;
 } totals[] = {
 	{ "nested_entries", "nested_entries", false, "VM entries of L1 into L2" },
-	{ "nested_exits_reflected", "nested_exits_reflected", false, "Exits of L2 handed to L1" },
+	{ "nested_exits_reflected", "nested_exits_reflected", false, "Exits of L2 reflected to L1" },
 	{ "vmread_exits", "vmread_exits", false, "VMREADs by L1 that exited to L0" },
 	{ "vmwrite_exits", "vmwrite_exits", false, "VMWRITEs by L1 that exited to L0" },
 	{ "vmwrite_propagated", "vmwrite_propagated", false, "VMWRITEs propagated to the shadow VMCS" },
@@ -32,16 +32,16 @@ static const struct {
 	{ "vmcs12_to_shadow", "vmcs12_to_shadow", false, "Copies of vmcs12 to the shadow VMCS" },
 	{ "fields_to_vmcs12", "fields_to_vmcs12", false, "Fields copied to vmcs12" },
 	{ "fields_to_shadow", "fields_to_shadow", false, "Fields copied to the shadow VMCS" },
-	{ "rare_syncs", "rare_syncs", false, "Times that lazily fetched guest state was fetched" },
+	{ "rare_syncs", "rare_syncs", false, "Fetches of lazily fetched guest state from vmcs02" },
 	{ "policy_switches", "policy_switches", false, "Policy switches of vCPUs" },
-	{ "slow_path_entries", "slow_path_entries", false, "Entries for which all of vmcs02 was written" },
+	{ "slow_path_entries", "slow_path_entries", false, "VM entries into L2 that took the slow path" },
 	{ "to_vmcs12_timed", "to_vmcs12_timed", false, "Copies to vmcs12 that were timed" },
-	{ "to_vmcs12_cycles", "to_vmcs12_timed_seconds", true, "What the timed copies to vmcs12 took" },
+	{ "to_vmcs12_cycles", "to_vmcs12_timed_seconds", true, "Time that the timed copies to vmcs12 took" },
 	{ "to_shadow_timed", "to_shadow_timed", false, "Copies to the shadow VMCS that were timed" },
 	{ "to_shadow_cycles", "to_shadow_timed_seconds", true,
-	  "What the timed copies to the shadow VMCS took" },
-	{ "slow_path_timed", "slow_path_timed", false, "Slow paths of entries that were timed" },
-	{ "slow_path_cycles", "slow_path_timed_seconds", true, "What the timed slow paths took" },
+	  "Time that the timed copies to the shadow VMCS took" },
+	{ "slow_path_timed", "slow_path_timed", false, "Slow paths that were timed" },
+	{ "slow_path_cycles", "slow_path_timed_seconds", true, "Time that the timed slow paths took" },
 };
 
 struct exposition {
@@ -101,7 +101,7 @@ static void put_infos(const struct exposition *e)
 		{ "shadowing", "shadowing" },
 	};
 
-	put_family(e, "vm", INFO, false, "A VM, its policy, where that comes from, and whether it acts");
+	put_family(e, "vm", INFO, false, "A VM, its policy, the source of that, and the state of shadowing");
 	for (size_t i = 0; i < json_length(e->vms); i++) {
 		struct json_object *vm = json_at(e->vms, i);
 
@@ -181,13 +181,13 @@ static void put_fields(const struct exposition *e)
 
 static void put_manager(const struct exposition *e)
 {
-	put_family(e, "daemon", INFO, false, "nvmxd, and what kernel and libvirt it has");
+	put_family(e, "daemon", INFO, false, "nvmxd, the kernel's support and the connection to libvirt");
 	fputs(PREFIX "daemon_info", e->f);
 	put_label(e->f, '{', "version", json_get_text(e->manager, "Version"));
 	put_label(e->f, ',', "kernel_support", json_get_text(e->manager, "KernelSupport"));
 	put_label(e->f, ',', "libvirt", json_get_text(e->manager, "Libvirt"));
 	fputs("} 1\n", e->f);
-	put_family(e, "vms", GAUGE, false, "VMs that there are");
+	put_family(e, "vms", GAUGE, false, "Number of VMs");
 	fprintf(e->f, PREFIX "vms %zu\n", json_length(e->vms));
 }
 
@@ -195,8 +195,8 @@ static void print(const struct exposition *e)
 {
 	put_manager(e);
 	put_infos(e);
-	put_flag(e, "vm_vmxon", "Whether a vCPU of the VM has executed VMXON, ever", is_vmxon);
-	put_flag(e, "vm_policy_error", "Whether the policy asked for is not in force", has_error);
+	put_flag(e, "vm_vmxon", "Whether a vCPU of the VM has ever executed VMXON", is_vmxon);
+	put_flag(e, "vm_policy_error", "Whether the policy that is asked for could not be applied", has_error);
 	for (size_t k = 0; k < ARRAY_SIZE(totals); k++)
 		if (!totals[k].seconds || e->tsc_khz > 0)
 			put_total(e, k);

@@ -197,7 +197,7 @@ static void test_averages_as_text(void **state)
 	start(&o);
 	render_statistics(o.f, s, true);
 	fclose(o.f);
-	assert_non_null(strstr(o.text, "            65  slow_path_entries       entries for which"));
+	assert_non_null(strstr(o.text, "            65  slow_path_entries       VM entries into L2 that took"));
 	assert_non_null(strstr(o.text, "           334  to_vmcs12_average       "
 			       "TSC cycles of a copy to vmcs12 (0.167 microseconds)\n"));
 	assert_non_null(strstr(o.text, "4503599627370496  slow_path_average "));

@@ -361,7 +361,7 @@ struct nvmx_field_counters {
  * @fields: in; struct nvmx_field_counters[], only fields that exited at least
  *	once, sorted by encoding
  * @nested_entries: out; VM entries of L1 into L2
- * @nested_exits_reflected: out; exits of L2 handed to L1
+ * @nested_exits_reflected: out; exits of L2 reflected to L1
  * @vmread_exits: out; sum of the fields'
  * @vmwrite_exits: out; sum of the fields'
  * @vmwrite_propagated: out; emulated VMWRITEs also written to the shadow VMCS
