@@ -2,8 +2,8 @@
 #
 # nvmxctl and its completion.
 
-CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c ncursesw libvirt)
-LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c ncursesw) $(LIBS_policy)
+CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols ncursesw libvirt)
+LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols ncursesw) $(LIBS_policy)
 
 # Without main(), for the unit tests too.
 CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o table.o text.o terminal.o colour.o json.o \

@@ -295,8 +295,8 @@ DEFINE_CLEANUP(struct table *, table_free)
 /* The next cell, row by row; of nothing it is "-".  -ENOMEM */
 int table_add(struct table *t, const char *text);
 size_t table_rows(const struct table *t);
-/* Without rows it prints nothing.  -ENOMEM */
-int table_print(const struct table *t, FILE *f, bool headings);
+/* Once; what does not fit the terminal is gone then.  Without rows it prints nothing.  -ENOMEM */
+int table_print(struct table *t, FILE *f, bool headings);
 
 /* ---- render.c ---- */
 

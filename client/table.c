@@ -1,86 +1,109 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tables for people: columns as wide as what is in them, if that fits the terminal.  Owns
- * a copy of each cell's text.
+ * Tables for people, printed by libsmartcols: columns as wide as what is in them, if that
+ * fits the terminal.  libsmartcols shortens columns in two steps only and leaves none out,
+ * so which yield, and how far, is decided here; it is told of no terminal.
  */
 #include <langinfo.h>
+#include <libsmartcols/libsmartcols.h>
 
 #include "client/nvmxctl.h"
 
 #define CUT_MIN		8	/* columns that are left of a text */
 
-struct cell {
-	char *text;
-	size_t columns;
-};
-
 struct table {
 	const struct column *columns;
 	size_t n;		/* of columns */
-	struct cell *cells;	/* row by row */
-	size_t n_cells, size;
+	struct libscols_table *scols;
+	struct libscols_line *line;	/* the last one */
+	size_t k;		/* the next cell in it; n: in a new one */
 };
+
+static int add_column(struct table *t, const struct column *column)
+{
+	struct libscols_column *c;
+
+	c = scols_table_new_column(t->scols, column->title, 0, column->right ? SCOLS_FL_RIGHT : 0);
+	return c ? scols_cell_set_color(scols_column_get_header(c), "bold") : -ENOMEM;
+}
 
 struct table *table_new(const struct column *columns, size_t n)
 {
-	struct table *t = calloc(1, sizeof(*t));
+	_cleanup_table_ struct table *t = calloc(1, sizeof(*t));
 
-	if (t)
-		*t = (struct table) { .columns = columns, .n = n };
-	return t;
+	if (!t)
+		return NULL;
+	*t = (struct table) { .columns = columns, .n = n, .scols = scols_new_table(), .k = n };
+	if (!t->scols || scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER) < 0)
+		return NULL;
+	for (size_t k = 0; k < n; k++)
+		if (add_column(t, &columns[k]) < 0)
+			return NULL;
+	return steal_ptr(t);
 }
 
 struct table *table_free(struct table *t)
 {
-	for (size_t i = 0; t && i < t->n_cells; i++)
-		free(t->cells[i].text);
 	if (t)
-		free(t->cells);
+		scols_unref_table(t->scols);
 	free(t);
 	return NULL;
 }
 
 size_t table_rows(const struct table *t)
 {
-	return t->n_cells / t->n;
+	return scols_table_get_nlines(t->scols);
+}
+
+/* What an administrator should not overlook. */
+static const char *cell_colour(const struct column *column, const char *text)
+{
+	return streq(column->key, "shadowing") && !streq(text, "active") && !streq(text, "-") ?
+	       "yellow" : NULL;
 }
 
 int table_add(struct table *t, const char *text)
 {
-	struct cell *cell;
+	_cleanup_free_ char *safe = render_safe(isempty(text) ? "-" : text);
+	int r;
 
-	if (t->n_cells == t->size) {
-		size_t size = t->size > 0 ? t->size * 2 : 64 * t->n;
-		struct cell *cells = reallocarray(t->cells, size, sizeof(*cells));
-
-		if (!cells)
-			return -ENOMEM;
-		t->cells = cells;
-		t->size = size;
-	}
-	cell = &t->cells[t->n_cells];
-	cell->text = render_safe(isempty(text) ? "-" : text);
-	if (!cell->text)
+	if (!safe)
 		return -ENOMEM;
-	cell->columns = text_columns(cell->text);
-	t->n_cells++;
-	return 0;
+	if (t->k == t->n) {
+		t->line = scols_table_new_line(t->scols, NULL);
+		if (!t->line)
+			return -ENOMEM;
+		t->k = 0;
+	}
+	r = scols_cell_set_color(scols_line_get_cell(t->line, t->k), cell_colour(&t->columns[t->k], safe));
+	if (r == 0)
+		r = scols_line_refer_data(t->line, t->k++, steal_ptr(safe));
+	return r;
 }
 
-/* What an administrator should not overlook. */
-static enum colour cell_colour(const struct column *column, const char *text)
+/* NULL after the last one; then from the first again. */
+static struct libscols_line *next_line(const struct table *t, struct libscols_iter *i)
 {
-	return streq(column->key, "shadowing") && !streq(text, "active") && !streq(text, "-") ?
-	       COLOUR_NOTE : COLOUR_NONE;
+	struct libscols_line *line;
+
+	if (scols_table_next_line(t->scols, i, &line) == 0)
+		return line;
+	scols_reset_iter(i, SCOLS_ITER_FORWARD);
+	return NULL;
 }
 
-static void measure(const struct table *t, size_t *widths)
+static void measure(const struct table *t, struct libscols_iter *i, size_t *widths)
 {
+	struct libscols_line *line;
+
 	for (size_t k = 0; k < t->n; k++)
 		widths[k] = text_columns(t->columns[k].title);
-	for (size_t i = 0; i < t->n_cells; i++)
-		if (t->cells[i].columns > widths[i % t->n])
-			widths[i % t->n] = t->cells[i].columns;
+	while ((line = next_line(t, i)))
+		for (size_t k = 0; k < t->n; k++) {
+			size_t columns = text_columns(scols_cell_get_data(scols_line_get_cell(line, k)));
+
+			widths[k] = columns > widths[k] ? columns : widths[k];
+		}
 }
 
 static size_t total(const size_t *widths, size_t n)
@@ -120,69 +143,61 @@ static const char *ellipsis(void)
 	return streq(nl_langinfo(CODESET), "UTF-8") ? "\u2026" : "...";
 }
 
-static void pad(FILE *f, size_t n)
+static int cut(struct libscols_cell *cell, size_t width)
 {
-	static const char blanks[] = "                                                                ";
+	const char *text = scols_cell_get_data(cell);
+	size_t columns, n;
+	char *shorter;
 
-	for (size_t k; n > 0; n -= k) {
-		k = n < sizeof(blanks) - 1 ? n : sizeof(blanks) - 1;
-		fwrite(blanks, 1, k, f);
-	}
+	if (text_columns(text) <= width)
+		return 0;
+	n = text_cut(text, width - text_columns(ellipsis()), &columns);
+	if (asprintf(&shorter, "%.*s%s", (int)n, text, ellipsis()) < 0)
+		return -ENOMEM;
+	return scols_cell_refer_data(cell, shorter);
 }
 
-static void put_cell(FILE *f, const struct column *column, const struct cell *cell, size_t width,
-		     enum colour colour, bool last)
-{
-	const char *end = cell->columns > width ? ellipsis() : "";
-	size_t columns = cell->columns, n = strlen(cell->text);
-
-	if (columns > width) {
-		n = text_cut(cell->text, width - text_columns(end), &columns);
-		columns += text_columns(end);
-	}
-	if (column->right)
-		pad(f, width - columns);
-	fputs(colour_begin(colour), f);
-	fwrite(cell->text, 1, n, f);
-	fputs(end, f);
-	fputs(colour_end(colour), f);
-	/* Nothing is to the right of the last one. */
-	if (!last)
-		pad(f, column->right ? 1 : width - columns + 1);
-}
-
-int table_print(const struct table *t, FILE *f, bool headings)
+static int fit_terminal(const struct table *t, size_t room)
 {
 	_cleanup_free_ size_t *widths = calloc(t->n + 1, sizeof(*widths));
-	size_t room = terminal_columns(STDOUT_FILENO), last = 0;
+	struct libscols_iter *i = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_line *line;
+	int r = widths && i ? 0 : -ENOMEM;
 
-	if (!widths)
-		return -ENOMEM;
-	if (t->n_cells == 0)
-		return 0;
-	measure(t, widths);
-	if (room > 0)
+	if (r == 0) {
+		measure(t, i, widths);
 		fit(t, widths, room);
-	for (size_t k = 0; k < t->n; k++)
-		last = widths[k] > 0 ? k : last;
-
-	for (size_t k = 0; k < t->n && headings; k++) {
-		struct cell title = { .text = (char *)t->columns[k].title };
-
-		title.columns = text_columns(title.text);
-		if (widths[k] > 0)
-			put_cell(f, &t->columns[k], &title, widths[k], COLOUR_BOLD, k == last);
 	}
-	if (headings)
-		fputc('\n', f);
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t k = i % t->n;
+	for (size_t k = 0; k < t->n && r == 0; k++)
+		if (widths[k] == 0) {
+			struct libscols_column *column = scols_table_get_column(t->scols, k);
 
-		if (widths[k] > 0)
-			put_cell(f, &t->columns[k], &t->cells[i], widths[k],
-				 cell_colour(&t->columns[k], t->cells[i].text), k == last);
-		if (k == t->n - 1)
-			fputc('\n', f);
+			r = scols_column_set_flags(column, scols_column_get_flags(column) |
+						   SCOLS_FL_HIDDEN);
+		}
+	while (r == 0 && (line = next_line(t, i)))
+		for (size_t k = 0; k < t->n && r == 0; k++)
+			if (widths[k] > 0)
+				r = cut(scols_line_get_cell(line, k), widths[k]);
+	scols_free_iter(i);
+	return r;
+}
+
+int table_print(struct table *t, FILE *f, bool headings)
+{
+	size_t room = terminal_columns(STDOUT_FILENO);
+	int r;
+
+	/* libsmartcols has something to say about a table without rows. */
+	if (table_rows(t) == 0)
+		return 0;
+	if (room > 0) {
+		r = fit_terminal(t, room);
+		if (r < 0)
+			return r;
 	}
-	return 0;
+	scols_table_set_stream(t->scols, f);
+	scols_table_enable_noheadings(t->scols, !headings);
+	scols_table_enable_colors(t->scols, colour_is_on());
+	return scols_print_table(t->scols);
 }

@@ -156,9 +156,9 @@ static void test_table(void **state)
 		" 1 windows-eleven     1  2 6d5f0c0… read-only\n"
 		"10 虚拟机虚拟机虚拟…  -  3 -        intercept\n");
 	assert_table(44,
-		"ID NAME             AA BB UUID     BEST\n"
-		" 1 windows-eleven    1  2 6d5f0c0… read-only\n"
-		"10 虚拟机虚拟机虚…   -  3 -        intercept\n");
+		"ID NAME            AA BB UUID     BEST\n"
+		" 1 windows-eleven   1  2 6d5f0c0… read-only\n"
+		"10 虚拟机虚拟机虚…  -  3 -        intercept\n");
 	/* ... and the third, of which all leave; what has no turn stays. */
 	assert_table(30,
 		"ID NAME     UUID     BEST\n"
