@@ -11,7 +11,7 @@ CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o table.o text
 CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-reload.o verb-fields.o \
 			verb-stats.o verb-profile.o verb-diagnose.o \
-			verb-top.o top-screen.o verb-monitor.o verb-version.o verb-metrics.o verb-policy.o policy-edit.o)
+			verb-top.o top-screen.o verb-monitor.o verb-version.o verb-metrics.o verb-policy.o policy-check.o policy-edit.o)
 
 ALL		+= $(B)/client/nvmxctl
 INSTALL		+= install-client

@@ -15,7 +15,7 @@
 
 /* The first one is what nvmxctl does without a verb. */
 static const struct verb verbs[] = {
-	{ "list",   "[PATTERN...]", "List the VMs, or those that a pattern fits", 0, -1, verb_list, 0,
+	{ "list",   "[PATTERN...]", "List the VMs, or those that match a pattern", 0, -1, verb_list, 0,
 	  "\nPATTERN is the name or UUID of a VM, with *, ? and [] as in the shell, or an id\n"
 	  "or process id.  CHANGED says whether something was changed on top of POLICY,\n"
 	  "SOURCE where that comes from, and SHADOWING whether it has any effect now.\n" },
@@ -70,8 +70,9 @@ static const struct verb verbs[] = {
 	  "VMX, policy.  One line each, or one JSON object each, until Ctrl-C.\n" },
 	{ "policy", "list | show NAME | check FILE... | edit NAME", "Look at policies, check files, edit one",
 	  1, -1, verb_policy, 0,
-	  "\nedit opens the policy's file, or a new one, in $SYSTEMD_EDITOR, $EDITOR or\n"
-	  "$VISUAL, and installs it in /etc/nvmx/policy.d if it is a policy.\n" },
+	  "\ncheck says whether nvmxd would use the files, beside those that there are.\n"
+	  "edit opens the policy's file, or a new one, in $SYSTEMD_EDITOR, $EDITOR or\n"
+	  "$VISUAL, and installs it in /etc/nvmx/policy.d if nvmxd would use it.\n" },
 	{ "version", "", "Show the versions of nvmxctl and nvmxd", 0, 0, verb_version, 0, "" },
 	/* args_parse() makes --help of it. */
 	{ "help", "[VERB]", "Show this help, or that of a verb", 0, 1, NULL, 0, "" },

@@ -365,7 +365,15 @@ int verb_top(struct client *c);
 int verb_monitor(struct client *c);
 int verb_version(struct client *c);
 int verb_policy(struct client *c);
-int policy_edit(struct client *c);	/* of verb_policy() */
+
+/* ---- parts of verb_policy() ---- */
+
+int policy_edit(struct client *c);
+/*
+ * Would nvmxd use these files, if they were among the administrator's?  Says what is wrong;
+ * with say_good also what each is that it would use.
+ */
+int policy_check_files(struct client *c, const char *const *files, size_t n, bool say_good);
 
 static inline void json_putp(struct json_object **o)
 {

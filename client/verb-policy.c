@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * nvmxctl policy list | show NAME | check FILE... | edit NAME: the policies that nvmxd
- * knows, and a look at a file before it becomes one.
+ * knows; what is done with files is policy-check.c's and policy-edit.c's.
  */
 #include "client/nvmxctl.h"
 
@@ -16,19 +16,25 @@ static const struct column show_columns[] = {
 	{ .key = "class", .title = "CLASS" },
 };
 
-static int policy_list(struct client *c)
+static int fail(int r)
 {
-	_cleanup_json_ struct json_object *rows = NULL, *policies = json_object_new_array();
+	fprintf(stderr, "nvmxctl: The policies cannot be shown: %s.\n", strerror(-r));
+	return STATUS_FAILED;
+}
+
+/* Those that nvmxd has read. */
+static int list_of_daemon(struct client *c, struct json_object *policies)
+{
+	_cleanup_json_ struct json_object *rows = NULL;
 	_cleanup_message_ sd_bus_message *m = NULL;
 	int r;
 
-	r = client_connect(c, NEED_MODULE);
-	if (r == STATUS_DONE)
-		r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListPolicies", NULL, &m);
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListPolicies", NULL, &m);
 	if (r != STATUS_DONE)
 		return r;
-	if (client_read_json(m, &rows) < 0)
-		return STATUS_FAILED;
+	r = client_read_json(m, &rows);
+	if (r < 0)
+		return fail(r);
 
 	for (size_t i = 0; i < json_length(rows); i++) {
 		struct json_object *policy = json_object_new_object();
@@ -38,18 +44,63 @@ static int policy_list(struct client *c)
 				json_at(json_at(rows, i), k)));
 		json_object_array_add(policies, policy);
 	}
+	return STATUS_DONE;
+}
+
+static void put_note(const char *sentence, void *userdata)
+{
+	const struct client *c = userdata;
+
+	if (!c->args->quiet)
+		fprintf(stderr, "nvmxctl: Note: %s\n", sentence);
+}
+
+/* Those that it would read. */
+static int list_of_files(struct client *c, struct json_object *policies)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	const struct policy *p;
+	int r;
+
+	put_note("nvmxd cannot be reached; these are the policies in the files of this machine.", c);
+	r = policy_set_load(policy_set_default_dirs, NULL, put_note, c, &set);
+	if (r < 0)
+		return fail(r);
+	for (size_t i = 0; (p = policy_set_get(set, i)); i++) {
+		struct json_object *policy = json_object_new_object();
+
+		json_add_text(policy, "name", p->name);
+		json_add_text(policy, "description", p->description);
+		json_add_text(policy, "path", p->path);
+		json_object_array_add(policies, policy);
+	}
+	return STATUS_DONE;
+}
+
+static int policy_list(struct client *c)
+{
+	_cleanup_json_ struct json_object *policies = json_object_new_array();
+	int r;
+
+	/* The files of another machine are not here. */
+	r = c->args->host || c->args->machine ? client_connect(c, NEED_DAEMON) : STATUS_DONE;
+	if (r == STATUS_DONE)
+		r = c->bus || client_reach(c) ? list_of_daemon(c, policies) : list_of_files(c, policies);
+	if (r != STATUS_DONE)
+		return r;
 
 	if (c->args->json != JSON_OFF)
 		render_json(pager_out(c), policies, c->args->json);
-	else if (render_table(pager_out(c), policies, list_columns, ARRAY_SIZE(list_columns),
-			      !c->args->no_legend) < 0)
-		return STATUS_FAILED;
-	return STATUS_DONE;
+	else
+		r = render_table(pager_out(c), policies, list_columns, ARRAY_SIZE(list_columns),
+				 !c->args->no_legend);
+	return r < 0 ? fail(r) : STATUS_DONE;
 }
 
 static int print_policy(struct client *c, struct json_object *any, struct json_object *fields)
 {
 	_cleanup_json_ struct json_object *rows = json_object_new_array();
+	int r;
 
 	if (!json_object_is_type(fields, json_type_object)) {
 		fprintf(stderr, "nvmxctl: nvmxd's GetPolicy is not one that this nvmxctl knows.\n");
@@ -63,8 +114,8 @@ static int print_policy(struct client *c, struct json_object *any, struct json_o
 		json_object_array_add(rows, row);
 	}
 	fprintf(pager_out(c), VMWRITE_ANY_FIELD ": %s\n\n", json_object_get_string(any));
-	return render_table(pager_out(c), rows, show_columns, ARRAY_SIZE(show_columns),
-			    !c->args->no_legend) < 0 ? STATUS_FAILED : STATUS_DONE;
+	r = render_table(pager_out(c), rows, show_columns, ARRAY_SIZE(show_columns), !c->args->no_legend);
+	return r < 0 ? fail(r) : STATUS_DONE;
 }
 
 static int policy_show(struct client *c)
@@ -79,8 +130,11 @@ static int policy_show(struct client *c)
 		r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", name, &m);
 	if (r != STATUS_DONE)
 		return r;
-	if (client_read_json(m, &any) < 0 || client_read_json(m, &fields) < 0)
-		return STATUS_FAILED;
+	r = client_read_json(m, &any);
+	if (r >= 0)
+		r = client_read_json(m, &fields);
+	if (r < 0)
+		return fail(r);
 	if (c->args->json == JSON_OFF)
 		return print_policy(c, any, fields);
 
@@ -90,37 +144,6 @@ static int policy_show(struct client *c)
 	json_object_object_add(policy, "fields", json_object_get(fields));
 	render_json(pager_out(c), policy, c->args->json);
 	return STATUS_DONE;
-}
-
-static int check_files(struct client *c)
-{
-	_cleanup_free_ struct nvmx_field *fields = NULL;
-	struct field_table table;
-	int status;
-
-	(void)client_reach(c);
-	status = vm_ask_field_table(c, &fields, &table.n);
-	if (status != STATUS_DONE)
-		return status;
-	table.fields = fields;
-
-	for (int i = 1; i < c->args->n_parameters; i++) {
-		_cleanup_policy_ struct policy *p = NULL;
-		_cleanup_free_ char *sentence = NULL;
-
-		if (policy_read(c->args->parameters[i], &p, &sentence) >= 0 &&
-		    (table.n == 0 || policy_check(p, &table, &sentence) >= 0)) {
-			if (!c->args->quiet)
-				fprintf(pager_out(c), "%s: policy %s, %s.\n",
-					c->args->parameters[i], p->name, table.n == 0 ?
-					"as far as can be told without a kernel" :
-					"with fields and classes that this kernel has");
-			continue;
-		}
-		fprintf(stderr, "nvmxctl: %s\n", sentence ?: "Out of memory.");
-		status = STATUS_FAILED;
-	}
-	return status;
 }
 
 int verb_policy(struct client *c)
@@ -133,7 +156,7 @@ int verb_policy(struct client *c)
 	if (streq(what, "show") && n == 1)
 		return policy_show(c);
 	if (streq(what, "check") && n >= 1)
-		return check_files(c);
+		return policy_check_files(c, (const char *const *)c->args->parameters + 1, n, true);
 	if (streq(what, "edit") && n == 1)
 		return policy_edit(c);
 	fprintf(stderr, "nvmxctl: It is \"nvmxctl policy list\", \"nvmxctl policy show NAME\", "

@@ -14,35 +14,12 @@ struct reading {
 	char *first;		/* sentence; the others are in the log only; NULL: no memory */
 };
 
-/*
- * The policies are read anew when the kernel comes and goes: what was said since the last
- * reload is not said again.  m->files_said has each sentence between two line ends.
- */
-static bool said_before(struct manager *m, const char *sentence)
-{
-	_cleanup_free_ char *line = NULL, *all = NULL;
-
-	if (asprintf(&line, "\n%s\n", sentence) < 0) {
-		line = NULL;
-		return false;
-	}
-	if (m->files_said && strstr(m->files_said, line))
-		return true;
-	if (asprintf(&all, "%s%s", m->files_said ?: "", line) < 0) {
-		all = NULL;
-		return false;
-	}
-
-	free(m->files_said);
-	m->files_said = steal_ptr(all);
-	return false;
-}
-
 static void on_file_error(const char *sentence, void *userdata)
 {
 	struct reading *reading = userdata;
 
-	if (!said_before(reading->m, sentence))
+	/* The policies are read anew when the kernel comes and goes: once since the last reload is enough. */
+	if (!error_said_before(&reading->m->files_said, sentence))
 		log_event(LOG_ERR, MESSAGE_FILE_REFUSED, "%s", sentence);
 	reading->failed = true;
 	if (!reading->first)

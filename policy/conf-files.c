@@ -14,33 +14,42 @@ struct list {
 	size_t n;
 };
 
+static struct conf_file *find_file(const struct list *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (streq(l->files[i].name, name))
+			return &l->files[i];
+	return NULL;
+}
+
+/* Takes the path over. */
+static int put_file(struct list *l, const char *name, char *path, bool aside)
+{
+	struct conf_file *file = find_file(l, name), *files;
+	_cleanup_free_ char *p = path;
+
+	if (!file) {
+		files = reallocarray(l->files, l->n + 1, sizeof(*files));
+		if (!files)
+			return -ENOMEM;
+		l->files = files;
+		file = &files[l->n];
+		*file = (struct conf_file) { .name = strdup(name) };
+		if (!file->name)
+			return -ENOMEM;
+		l->n++;
+	}
+	free(file->path);
+	file->path = steal_ptr(p);
+	file->aside = aside;
+	return 0;
+}
+
 static int add_file(struct list *l, const char *dir, const char *name)
 {
-	_cleanup_free_ char *path = NULL;
-	struct conf_file *files;
-	size_t i;
+	char *path;
 
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	for (i = 0; i < l->n; i++)
-		if (streq(l->files[i].name, name)) {
-			free(l->files[i].path);
-			l->files[i].path = steal_ptr(path);
-			return 0;
-		}
-
-	files = reallocarray(l->files, l->n + 1, sizeof(*files));
-	if (!files)
-		return -ENOMEM;
-	l->files = files;
-	files[i].name = strdup(name);
-	if (!files[i].name)
-		return -ENOMEM;
-	files[i].path = steal_ptr(path);
-	l->n++;
-	return 0;
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? -ENOMEM : put_file(l, name, path, false);
 }
 
 /* Of the directory that was opened, whatever its name means by now. */
@@ -56,10 +65,16 @@ static int check_dir(DIR *d, const char *dir, char **ret_error)
 	return 0;
 }
 
+static bool ends_with(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), n_suffix = strlen(suffix);
+
+	return n > n_suffix && streq(name + n - n_suffix, suffix);
+}
+
 /* 0 as well if the directory cannot be used: then there is a sentence. */
 static int add_dir(struct list *l, const char *dir, const char *suffix, char **ret_error)
 {
-	size_t n_suffix = strlen(suffix);
 	struct dirent *e;
 	int r = 0;
 	DIR *d;
@@ -78,12 +93,9 @@ static int add_dir(struct list *l, const char *dir, const char *suffix, char **r
 		return 0;
 	}
 
-	while (r == 0 && (errno = 0, e = readdir(d))) {
-		size_t n = strlen(e->d_name);
-
-		if (e->d_name[0] != '.' && n > n_suffix && streq(e->d_name + n - n_suffix, suffix))
+	while (r == 0 && (errno = 0, e = readdir(d)))
+		if (e->d_name[0] != '.' && ends_with(e->d_name, suffix))
 			r = add_file(l, dir, e->d_name);
-	}
 	if (r == 0 && errno != 0)
 		error_set(ret_error, 0, "%s: The directory cannot be read: %m.", dir);
 	closedir(d);
@@ -124,6 +136,42 @@ int conf_files_list(const char *const *dirs, const char *below, const char *suff
 	*ret = l.files;
 	*ret_n = l.n;
 	return 0;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) >= 0 && stat(b, &y) >= 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int conf_files_add(struct conf_file **files, size_t *n, const char *path, const char *suffix,
+		   char **ret_error)
+{
+	const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
+	struct list l = { .files = *files, .n = *n };
+	const struct conf_file *there;
+	_cleanup_free_ char *name = NULL;
+	bool same;
+	char *copy;
+	int r;
+
+	if (asprintf(&name, "%s%s", last, ends_with(last, suffix) ? "" : suffix) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	there = find_file(&l, name);
+	same = there && is_same_file(there->path, path);
+	if (there && there->aside && !same)
+		return error_set(ret_error, -EEXIST, "%s: It would replace %s, which has the same file "
+				 "name; give only one of them.", path, there->path);
+	copy = strdup(path);
+	r = copy ? put_file(&l, name, copy, same ? there->aside : true) : -ENOMEM;
+	*files = l.files;
+	*n = l.n;
+	if (r >= 0)
+		qsort(l.files, l.n, sizeof(*l.files), compare);
+	return r;
 }
 
 void conf_files_free(struct conf_file *files, size_t n)

@@ -13,6 +13,7 @@
 struct conf_file {
 	char *name;	/* without the directory; sorts */
 	char *path;
+	bool aside;	/* by conf_files_add(): in none of the directories */
 };
 
 /*
@@ -24,6 +25,13 @@ struct conf_file {
 int conf_files_list(const char *const *dirs, const char *below, const char *suffix,
 		    policy_set_error_t on_error, void *userdata,
 		    struct conf_file **ret, size_t *ret_n);
+/*
+ * One that is aside, as if it were in the last directory: it takes the place of that of its
+ * name, which gets the suffix if it has none.  One that is in a directory anyhow only gets this path.
+ * -EEXIST: another one of that name is aside.
+ */
+int conf_files_add(struct conf_file **files, size_t *n, const char *path, const char *suffix,
+		   char **ret_error);
 void conf_files_free(struct conf_file *files, size_t n);
 
 /*

@@ -26,3 +26,23 @@ int error_set(char **ret_error, int r, const char *format, ...)
 	*ret_error = s;
 	return r;
 }
+
+bool error_said_before(char **said, const char *sentence)
+{
+	_cleanup_free_ char *line = NULL, *all = NULL;
+
+	if (asprintf(&line, "\n%s\n", sentence) < 0) {
+		line = NULL;
+		return false;
+	}
+	if (*said && strstr(*said, line))
+		return true;
+	if (asprintf(&all, "%s%s", *said ?: "", line) < 0) {
+		all = NULL;
+		return false;
+	}
+
+	free(*said);
+	*said = steal_ptr(all);
+	return false;
+}

@@ -35,6 +35,11 @@ int assignment_check_hide(const struct assignment *a, const char *place, char **
 /* "FILE:LINE: .fields.NAME: ", or NULL without memory. */
 char *policy_field_place(const struct policy *p, const struct policy_field *f);
 
+/* policy_set_load() with more files than those of the directories, see conf_files_add(). */
+int policy_set_load_with(const char *const *dirs, const char *const *more, size_t n_more,
+			 const struct field_table *table, policy_set_error_t on_error, void *userdata,
+			 struct policy_set **ret);
+
 /* Takes the string over; frees it on failure. */
 int policy_fields_add(struct policy_field **fields, size_t *n, char *name,
 		      unsigned int shadow_class, unsigned int line);

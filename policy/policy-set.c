@@ -84,22 +84,32 @@ static const struct policy *find(const struct policy_set *set, const char *name)
 	return NULL;
 }
 
-static int load_file(struct loader *l, const struct conf_file *f)
+/* -ENODATA, without a sentence: the file is masked. */
+static int read_file(const struct conf_file *f, struct policy **ret, char **ret_error)
 {
-	_cleanup_policy_ struct policy *p = NULL;
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -EBADF;
-	const struct policy *other;
-	char *sentence = NULL;
 	size_t size;
 	int r;
 
-	fd = conf_files_open(f->path, &sentence);
-	if (fd == -ENODATA)
+	/* Who owns it, and what kind of file it is, is as yet of no account. */
+	if (f->aside)
+		return policy_read(f->path, ret, ret_error);
+	fd = conf_files_open(f->path, ret_error);
+	r = fd < 0 ? fd : conf_files_read(fd, f->path, &text, &size, ret_error);
+	return r < 0 ? r : policy_parse(f->path, text, size, ret, ret_error);
+}
+
+static int load_file(struct loader *l, const struct conf_file *f)
+{
+	_cleanup_policy_ struct policy *p = NULL;
+	const struct policy *other;
+	char *sentence = NULL;
+	int r;
+
+	r = read_file(f, &p, &sentence);
+	if (r == -ENODATA && !sentence)
 		return 0;
-	r = fd < 0 ? fd : conf_files_read(fd, f->path, &text, &size, &sentence);
-	if (r >= 0)
-		r = policy_parse(f->path, text, size, &p, &sentence);
 	if (is_shortage(r)) {
 		free(sentence);
 		return r;
@@ -141,7 +151,7 @@ static bool is_reserved(const char *extends)
 	return streq(extends, POLICY_EXTENDS_KERNEL) || streq(extends, POLICY_EXTENDS_NONE);
 }
 
-/* What this kernel cannot do is heard of now, and not only when it is used. */
+/* What cannot be used here is heard of now, and not only then. */
 static int check_all(const struct loader *l, const struct field_table *table)
 {
 	int r;
@@ -165,8 +175,26 @@ static int check_all(const struct loader *l, const struct field_table *table)
 	return 0;
 }
 
-int policy_set_load(const char *const *dirs, const struct field_table *table,
-		    policy_set_error_t on_error, void *userdata, struct policy_set **ret)
+static int add_more(const struct loader *l, const char *const *more, size_t n_more,
+		    struct conf_file **files, size_t *n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n_more && r >= 0; i++) {
+		_cleanup_free_ char *sentence = NULL;
+
+		r = conf_files_add(files, n, more[i], ".json", &sentence);
+		if (r == -EEXIST) {
+			report(l, sentence);
+			r = 0;
+		}
+	}
+	return r;
+}
+
+int policy_set_load_with(const char *const *dirs, const char *const *more, size_t n_more,
+			 const struct field_table *table, policy_set_error_t on_error, void *userdata,
+			 struct policy_set **ret)
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
 	struct loader l = { .on_error = on_error, .userdata = userdata };
@@ -182,20 +210,24 @@ int policy_set_load(const char *const *dirs, const struct field_table *table,
 	r = conf_files_list(dirs, NULL, ".json", on_error, userdata, &files, &n);
 	if (r < 0)
 		return r;
+	r = add_more(&l, more, n_more, &files, &n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = load_file(&l, &files[i]);
 	conf_files_free(files, n);
 	if (r == 0)
 		r = add_builtin(set);
-	if (r < 0)
-		return r;
-
-	if (table)
+	if (r == 0)
 		r = check_all(&l, table);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(set);
 	return 0;
+}
+
+int policy_set_load(const char *const *dirs, const struct field_table *table,
+		    policy_set_error_t on_error, void *userdata, struct policy_set **ret)
+{
+	return policy_set_load_with(dirs, NULL, 0, table, on_error, userdata, ret);
 }
 
 struct policy_set *policy_set_free(struct policy_set *set)
@@ -389,6 +421,10 @@ int policy_set_resolve(const struct policy_set *set, const struct field_table *t
 	r = chain_of(set, name, chain, &n, ret_error);
 	if (r < 0)
 		return r;
+	if (!table) {
+		*ret = NULL;
+		return 0;
+	}
 
 	if (streq(chain[n - 1]->extends, POLICY_EXTENDS_KERNEL))
 		r = assignment_new_kernel(table, &a);

@@ -47,6 +47,8 @@
 
 /* Returns r; *ret_error, if asked for, becomes the sentence. */
 int error_set(char **ret_error, int r, const char *format, ...) _printf_(3, 4);
+/* *said, NULL at first and the caller's, gets each sentence between two line ends; false without memory. */
+bool error_said_before(char **said, const char *sentence);
 
 /* ---- utf8.c ---- */
 
@@ -211,10 +213,10 @@ extern const char *const policy_set_default_dirs[];	/* ends with NULL */
 typedef void (*policy_set_error_t)(const char *sentence, void *userdata);
 
 /*
- * dirs ends with NULL; a directory that is not there is no error.  With a table
- * each policy is also resolved once, so that on_error hears of what this
- * kernel cannot do; such a policy stays in the set, and using it fails with that
- * same sentence.  Without a table (NULL: no kernel yet) only the files are read.
+ * dirs ends with NULL; a directory that is not there is no error.  Each policy is
+ * also resolved once, so that on_error hears of a policy that is missing, and, with
+ * a table (NULL: no kernel yet), of what this kernel cannot do; such a policy stays in
+ * the set, and using it fails with that same sentence.
  * An empty file, or a link to /dev/null, masks the file of that name.
  */
 int policy_set_load(const char *const *dirs, const struct field_table *table,
@@ -244,9 +246,23 @@ struct policy_subject {
 const struct policy *policy_set_match(const struct policy_set *set,
 				      const struct policy_subject *subject, size_t *ret_i);
 
-/* The policy on this kernel: the chain of what it extends, down to kernel or none. */
+/*
+ * The policy on this kernel: the chain of what it extends, down to kernel or none.  Without
+ * a table the chain alone: *ret is NULL then.
+ */
 int policy_set_resolve(const struct policy_set *set, const struct field_table *table,
 		       const char *name, struct assignment **ret, char **ret_error);
+
+/* ---- policy-set-check.c ---- */
+
+/*
+ * Would nvmxd, which loads dirs, use these files if they were in the last of them?  Any kind
+ * of file.  on_error hears of what is wrong with them, and of what is wrong with others only
+ * when they are there.  Returns how many sentences that were; *ret is what nvmxd would have.
+ */
+int policy_set_check(const char *const *dirs, const char *const *files, size_t n,
+		     const struct field_table *table, policy_set_error_t on_error, void *userdata,
+		     struct policy_set **ret);
 
 /* ---- metadata.c: <nvmx:policy> of a domain ---- */
 

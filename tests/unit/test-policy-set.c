@@ -329,6 +329,12 @@ static void test_without_table(void **state)
 	assert_int_equal(policy_set_load(d->list, NULL, on_error, d, &set), 0);
 	assert_string_equal(d->errors, "");
 	assert_string_equal(policy_set_get(set, 0)->name, "a");
+
+	/* What extends what is known all the same. */
+	policy_set_free(set);
+	put(d->low, "b.json", "{\"name\":\"b\",\"extends\":\"c\"}");
+	assert_int_equal(policy_set_load(d->list, NULL, on_error, d, &set), 0);
+	assert_non_null(strstr(d->errors, "/b.json:1: .extends: There is no policy \"c\""));
 }
 
 /* Stock is always there, even if its file is not usable. */
