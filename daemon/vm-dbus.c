@@ -427,10 +427,14 @@ static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_er
 
 	r = vcpu < NVMX_ALL_VCPUS ? -ENOENT :
 	    link_vm_get_counters(&vm->manager->link, vm->fd, vcpu, &counters, &fields);
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		struct nvmx_vm_info info = { 0 };
+
+		vm_get_info(vm, &info);
 		return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVCPU"),
-					 "VM %" PRIu64 " (%s) has no vCPU %d; -1 stands for all.",
-					 vm->id, vm->name, vcpu);
+					 "VM %" PRIu64 " (%s) has no vCPU %d; it has %u, numbered from 0.",
+					 vm->id, vm->name, vcpu, info.nr_vcpus);
+	}
 	if (r == -ENODEV)
 		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " (%s) is gone.",
 					 vm->id, vm->name);

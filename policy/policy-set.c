@@ -409,6 +409,39 @@ static int check_origins(const struct assignment *a, const struct policy *top,
 	return assignment_check_hide(a, top_place ?: "", ret_error);
 }
 
+/* What is set with NAME=VALUE, but for capitals and the like; NULL: it is not known. */
+static const char *find_setting(const struct field_table *table, const char *name, const char **ret_kind)
+{
+	struct nearest n = {};
+	const char *group;
+
+	nearest_try(&n, name, VMWRITE_ANY_FIELD);
+	*ret_kind = "a setting";
+	for (size_t i = 0; (group = field_group_name(i)) && !(n.name && n.distance == 0); i++) {
+		nearest_try(&n, name, group);
+		*ret_kind = "a group of fields";
+	}
+	for (size_t i = 0; table && i < table->n && !(n.name && n.distance == 0); i++) {
+		nearest_try(&n, name, table->fields[i].name);
+		*ret_kind = "a field";
+	}
+	return n.distance == 0 ? n.name : NULL;
+}
+
+/* Somebody who gives a field where a policy belongs is not helped by a list of policies. */
+static int check_is_no_field(const struct policy_set *set, const struct field_table *table, const char *name,
+			     char **ret_error)
+{
+	const char *kind, *setting = !ret_error || find(set, name) ? NULL : find_setting(table, name, &kind);
+	bool any = setting && streq(setting, VMWRITE_ANY_FIELD);
+
+	if (!setting)
+		return 0;
+	return error_set(ret_error, -ENOENT, "%s is %s, not a policy; it is set with %s=%s, where %s.", setting,
+			 kind, setting, any ? "VALUE" : "CLASS", any ? "VALUE is inherit or hide" :
+			 "CLASS is intercept, read-only or read-write");
+}
+
 int policy_set_resolve(const struct policy_set *set, const struct field_table *table,
 		       const char *name, struct assignment **ret, char **ret_error)
 {
@@ -418,7 +451,9 @@ int policy_set_resolve(const struct policy_set *set, const struct field_table *t
 	size_t n = 0;
 	int r;
 
-	r = chain_of(set, name, chain, &n, ret_error);
+	r = check_is_no_field(set, table, name, ret_error);
+	if (r >= 0)
+		r = chain_of(set, name, chain, &n, ret_error);
 	if (r < 0)
 		return r;
 	if (!table) {

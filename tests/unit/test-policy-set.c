@@ -320,6 +320,38 @@ static void test_check(void **state)
 	}
 }
 
+/* Who writes a field's name where a policy belongs is told what it is. */
+static void test_field_for_policy(void **state)
+{
+	static const char *const names[][2] = {
+		{ "HOST_RSP", "HOST_RSP is a field, not a policy; it is set with HOST_RSP=CLASS, where CLASS is intercept" },
+		{ "host-rsp", "HOST_RSP is a field, not a policy" },
+		{ "ar-bytes", "ar-bytes is a group of fields, not a policy; it is set with ar-bytes=CLASS" },
+		{ "vmwrite-any-field", "vmwrite-any-field=VALUE, where VALUE is inherit or hide" },
+		{ "HOST_RS", "There is no policy \"HOST_RS\"" },
+		{ "exit-info", "There is no policy \"exit-info\"" },
+	};
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "GUEST_RIP.json", "{\"name\":\"GUEST_RIP\"}");
+	put(d->low, "b.json", "{\"name\":\"b\",\"extends\":\"HOST_RSP\"}");
+	set = load(d);
+	assert_non_null(strstr(d->errors, "/b.json:1: .extends: There is no policy \"HOST_RSP\""));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct assignment *a = NULL;
+		char *e = NULL;
+
+		assert_int_equal(policy_set_resolve(set, &test_table, names[i][0], &a, &e), -ENOENT);
+		assert_sentence(e, names[i][1]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_assignment_ struct assignment *a = NULL;
+
+		assert_int_equal(policy_set_resolve(set, &test_table, i ? "GUEST_RIP" : "stock", &a, NULL), 0);
+	}
+}
+
 static void test_without_table(void **state)
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
@@ -398,6 +430,7 @@ int main(void)
 		TEST(test_loops),
 		TEST(test_not_on_this_kernel),
 		TEST(test_check),
+		TEST(test_field_for_policy),
 		TEST(test_without_table),
 		TEST(test_broken_stock),
 		TEST(test_shipped),
