@@ -31,5 +31,6 @@ install-units:
 		$(firstword $(subst :, ,$f)) $(DESTDIR)$(lastword $(subst :, ,$f)) &&) true
 
 .PHONY: check-units
-check-units:
+check-units: $(B)/daemon/nvmxd $(B)/client/nvmxctl
 	@units/check
+	@tests/units/run
