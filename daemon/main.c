@@ -4,9 +4,7 @@
  * manager.
  */
 #include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -122,14 +120,9 @@ static int parse_argv(int argc, char *argv[], struct manager_options *o,
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
-	struct timespec now;
-
-	/* With the time, as Type=notify-reload wants it. */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		   (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	/* A broken file has been logged; systemd has nobody to tell it to. */
-	manager_reload(userdata, NULL);
+	sd_notify(0, "RELOADING=1");
+	/* A broken file has been logged, and the status says so: a signal has no answer. */
+	(void)manager_reload(userdata, NULL);
 	sd_notify(0, "READY=1");
 	return 0;
 }

@@ -20,11 +20,6 @@ UNIT_FILES := \
 	units/nvmx.catalog:/usr/lib/systemd/catalog/nvmx.catalog \
 	units/libvirt.rules:/usr/share/polkit-1/rules.d/60-nvmx-libvirt.rules
 
-# Type=notify-reload came with systemd 253: then SIGHUP is systemd's to send and wait for.
-ifeq ($(shell test "$$($(PKG_CONFIG) --modversion libsystemd 2>/dev/null || echo 0)" -ge 253 2>/dev/null && echo yes),yes)
-UNIT_FILES += units/notify-reload.conf:/lib/systemd/system/nvmxd.service.d/notify-reload.conf
-endif
-
 .PHONY: install-units
 install-units:
 	$(foreach f,$(UNIT_FILES),$(INSTALL_BIN) -D -m 644 \
