@@ -17,7 +17,7 @@
 enum log_target {
 	LOG_TARGET_UNKNOWN,
 	LOG_TARGET_JOURNAL,
-	LOG_TARGET_PREFIXED,	/* "<6>sentence": another service manager's pipe */
+	LOG_TARGET_PREFIXED,	/* "<6>sentence", as sd-daemon(3) has it: a service manager's pipe */
 	LOG_TARGET_TERMINAL,
 };
 
@@ -85,6 +85,7 @@ static void send_to_journal(int level, const char *message_id, uint64_t vm_id, c
 void log_message(int level, const char *message_id, uint64_t vm_id, const char *uuid,
 		 const char *format, ...)
 {
+	bool fields = message_id || vm_id > 0 || !isempty(uuid);
 	_cleanup_free_ char *sentence = NULL;
 	int saved = errno;
 	va_list ap;
@@ -96,7 +97,11 @@ void log_message(int level, const char *message_id, uint64_t vm_id, const char *
 
 	if (!sentence)
 		fputs("nvmxd: out of memory\n", stderr);
-	else if (log_target() == LOG_TARGET_JOURNAL)
+	/*
+	 * What has no fields is a line for the journal, too: whose stream that is, it knows.  Of
+	 * a message it looks that up, in vain if nvmxd has said why it ends, and has ended.
+	 */
+	else if (log_target() == LOG_TARGET_JOURNAL && fields)
 		send_to_journal(level, message_id, vm_id, uuid, sentence);
 	else if (log_target() == LOG_TARGET_TERMINAL)
 		fprintf(stderr, "nvmxd: %s\n", sentence);

@@ -15,6 +15,12 @@
 
 #define DIRS_MAX 16
 
+/* Beside EXIT_FAILURE, after which the service is started again; nvmxd(8) has them. */
+enum {
+	EXIT_USAGE	= 2,
+	EXIT_NAME	= 3,	/* not to be had on the bus */
+};
+
 static void help(void)
 {
 	printf("nvmxd [OPTION...]\n\n"
@@ -195,7 +201,7 @@ int main(int argc, char *argv[])
 
 	r = parse_argv(argc, argv, &options, &config_dirs, &policy_dirs);
 	if (r < 0)
-		return 2;
+		return EXIT_USAGE;
 	if (r == 0 && fflush(stdout) == EOF) {
 		fprintf(stderr, "nvmxd: The output could not be written.\n");
 		return EXIT_FAILURE;
@@ -203,7 +209,8 @@ int main(int argc, char *argv[])
 	if (r == 0)
 		return EXIT_SUCCESS;
 
-	r = run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	r = run(&options);
+	r = r == -EADDRINUSE ? EXIT_NAME : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	/* What libraries do at exit() must not meet a thread that is still in one of them. */
 	if (libvirt_left_thread())
 		_exit(r);

@@ -540,6 +540,39 @@ int manager_bus_add(struct manager *m)
 	return r;
 }
 
+/* The process that has the name, 0 if that cannot be said. */
+static pid_t name_owner(sd_bus *bus)
+{
+	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+	pid_t pid = 0;
+
+	if (sd_bus_get_name_creds(bus, MANAGER_BUS_NAME, SD_BUS_CREDS_PID, &creds) < 0 ||
+	    sd_bus_creds_get_pid(creds, &pid) < 0)
+		return 0;
+	return pid;
+}
+
+int manager_bus_take_name(struct manager *m)
+{
+	int r;
+
+	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
+	switch (r) {
+	case -EEXIST:
+		log_error("Another nvmxd runs already: %s is taken on the bus by process %d. End that one, then \"systemctl start nvmxd\".",
+			  MANAGER_BUS_NAME, (int)name_owner(m->bus));
+		return -EADDRINUSE;
+	case -EACCES:
+	case -EPERM:
+		log_error("The bus does not let this user have the name %s: is org.nvmx1.conf installed, and was the bus told (\"systemctl reload dbus\")? Then \"systemctl start nvmxd\".",
+			  MANAGER_BUS_NAME);
+		return -EADDRINUSE;
+	}
+	if (r < 0)
+		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
+	return r;
+}
+
 /* ---- signals ---- */
 
 void manager_bus_check_sent(struct manager *m, int r)

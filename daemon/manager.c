@@ -587,11 +587,7 @@ int manager_start(struct manager *m)
 	 * Before anything is touched, so that a second one does no harm.  Calls are
 	 * answered once the loop runs, so whoever sees the name sees everything.
 	 */
-	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
-	if (r == -EEXIST)
-		log_error("Another nvmxd runs already: %s is taken on the bus.", MANAGER_BUS_NAME);
-	else if (r < 0)
-		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
+	r = manager_bus_take_name(m);
 	if (r < 0)
 		return r;
 

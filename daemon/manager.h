@@ -81,7 +81,10 @@ struct manager *manager_free(struct manager *m);	/* NULL */
 DEFINE_CLEANUP(struct manager *, manager_free)
 #define _cleanup_manager_ _cleanup_(manager_freep)
 
-/* Finds kernel and VMs, then takes the name on the bus. -EEXIST: it is taken. */
+/*
+ * Takes the name on the bus, then finds kernel and VMs.  -EADDRINUSE: the name is not to be
+ * had, and another try would come to the same.
+ */
 int manager_start(struct manager *m);
 
 /* manager-files.c; -EBADMSG: read, but a file is broken, and *ret_error (may be NULL) is about it. */
@@ -127,6 +130,7 @@ int describe_vm(const struct vm *vm, char **ret);
 /* A property that is a string. */
 const char *manager_bus_text(const struct manager *m, const char *property);
 int manager_bus_add(struct manager *m);
+int manager_bus_take_name(struct manager *m);	/* says itself what is wrong; see manager_start() */
 /*
  * r is what became of a signal.  One that is lost cannot be made good, for whoever
  * listens believes to know all: nvmxd ends then.
