@@ -36,8 +36,10 @@ const char *manager_why_unsupported(const struct manager *m)
 {
 	switch (m->support) {
 	case KERNEL_NO_MODULE:
-		if (m->link_error == -EACCES || m->link_error == -EPERM)
+		if (m->link_error == -EACCES)
 			return "/dev/nvmx may not be opened: nvmxd must be in the device's group; then it goes on by itself.";
+		if (m->link_error == -EPERM)
+			return "/dev/nvmx may not be opened, as it appeared after nvmxd.service was started: \"systemctl restart nvmxd\".";
 		if (m->link_error == -EPROTONOSUPPORT)
 			return "The kvm-intel module is of another version than nvmxd: install both from the same nvmx.";
 		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx, then nvmxd goes on by itself.";
@@ -396,8 +398,12 @@ static int try_kernel(struct manager *m)
 			return r;
 		m->link_error = r;
 		manager_missing_changed(m);
-		if (r == -EACCES || r == -EPERM)
+		if (r == -EACCES)
 			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
+				  m->link.path, strerror(-r));
+		else if (r == -EPERM)
+			/* What DeviceAllow= names has to be there when the service starts. */
+			log_event(LOG_WARNING, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s), as it appeared after nvmxd.service was started; nvmx-device.service restarts that.",
 				  m->link.path, strerror(-r));
 		else if (is_shortage(r))
 			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s cannot be used for now: %s.", m->link.path, strerror(-r));

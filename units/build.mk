@@ -8,6 +8,7 @@ CHECK	+= check-units
 
 UNIT_FILES := \
 	units/nvmxd.service:/lib/systemd/system/nvmxd.service \
+	units/nvmx-device.service:/lib/systemd/system/nvmx-device.service \
 	units/nvmx-metrics.service:/lib/systemd/system/nvmx-metrics.service \
 	units/nvmx-metrics.timer:/lib/systemd/system/nvmx-metrics.timer \
 	units/grafana-dashboard.json:/usr/share/nvmx/grafana-dashboard.json \
