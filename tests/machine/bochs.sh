@@ -28,18 +28,6 @@ is_debians() {
 	[ "$machine_bochs" != "${machine_dir%/*}/bochs/bochs" ]
 }
 
-# machine_cpu MODEL KERNEL: the name of the processor.  "rich": PML, TSC scaling, mode-based
-# execute control, SPP, CET, posted interrupts, the most that bochs has and KERNEL boots on;
-# a 6.1 panics early on arrow_lake and tigerlake, all do on sapphire_rapids, and Debian's
-# bochs has none of them.
-machine_cpu() {
-	case $1,$2 in
-	rich,6.1 | rich,debug-6.1) echo corei7_skylake_x ;;
-	rich,*) if is_debians; then echo corei7_skylake_x; else echo arrow_lake; fi ;;
-	*) echo "${1:-corei7_haswell_4770}" ;;
-	esac
-}
-
 # machine_config CPUS MEMORY_MIB IPS COM1 [DISK [MODEL]]
 machine_config() {
 	local cpus=$1 memory=$2 ips=$3 com1=$4 disk=${5:-} model=${6:-corei7_haswell_4770}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The differential test on a processor that has what Haswell lacks.
-# machine: --cpu rich --timeout 1800
+# The differential test on a processor with fields that Haswell lacks.
+# machine: --cpu corei7_skylake_x --timeout 1800
 . /lib.sh
 
 # Nothing can be entered with bochs's posted interrupts.
