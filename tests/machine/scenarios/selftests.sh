@@ -14,7 +14,7 @@ slow="hyperv_clock hyperv_features hyperv_tlb_flush recalc_apic_map_test xapic_s
 seeds=4711
 if [ -n "$nvmx_long" ]; then
 	slow=
-	seeds="1 2 3"
+	seeds="1 2 3 4 5 6 7 8"
 	selftests_limit=300
 	selftests_limit_random=1200
 fi
