@@ -36,6 +36,7 @@ static const struct option options[] = {
 	{ "no-ask-password", no_argument,	NULL, OPTION_NO_ASK_PASSWORD },
 	{ "host",	required_argument,	NULL, 'H' },
 	{ "machine",	required_argument,	NULL, 'M' },
+	{ "all",	no_argument,		NULL, 'a' },
 	{ "vcpu",	required_argument,	NULL, OPTION_VCPU },
 	{ "duration",	required_argument,	NULL, OPTION_DURATION },
 	{ "policy-out",	required_argument,	NULL, OPTION_POLICY_OUT },
@@ -162,6 +163,9 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	case 'M':
 		a->machine = optarg;
 		return 0;
+	case 'a':
+		a->options |= ARGS_ALL;
+		return 0;
 	case OPTION_VCPU:
 		a->options |= ARGS_VCPU;
 		return parse_vcpu(optarg, &a->vcpu, ret_error);
@@ -212,6 +216,7 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 
 /* Options that are for some verbs only, by ARGS_*. */
 static const struct { unsigned int bit; const char *name; } verb_options[] = {
+	{ ARGS_ALL,		"--all" },
 	{ ARGS_VCPU,		"--vcpu" },
 	{ ARGS_DURATION,	"--duration" },
 	{ ARGS_POLICY_OUT,	"--policy-out" },
@@ -313,7 +318,7 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 	/* Start anew, also in a test that parses many times. */
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":hjqH:M:", options, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, ":ahjqH:M:", options, NULL)) >= 0) {
 		r = parse_option(c, argv, &a, ret_error);
 		if (r < 0)
 			return r;

@@ -6,11 +6,12 @@
 #include <stdarg.h>
 
 #include "client/diagnose.h"
-#include "client/nvmxctl.h"
 #include "client/profile.h"
 
-/* Exits by VMREAD and VMWRITE per exit of L2 from which on they are worth a thought. */
-#define COSTLY			1.0
+/* From this part of one processor on, in percent, VMREAD and VMWRITE exits are worth a thought. */
+#define COSTLY_PERCENT		2.0
+/* The same in exits per exit of L2, where nobody knows how fast the TSC is. */
+#define COSTLY_RATE		1.0
 /* A field is to blame from this part of them on. */
 #define BLAME			0.1
 #define BLAMED_MAX		6
@@ -18,9 +19,11 @@
 #define FEATURE_IN_USE		0.5
 /* Below this part of all exits of the VM, VMCS fields are not what makes it slow. */
 #define MINOR			0.1
+/* For how long to look at a VM whose L2 did not run. */
+#define LONG_LOOK_SECONDS	60
 
 /* Fields of features that KVM offers L1 though the processor may lack them. */
-static const struct {
+static const struct feature {
 	const char *field;
 	const char *feature;
 	const char *property;		/* QEMU's, of the CPU */
@@ -37,17 +40,37 @@ static const struct {
 	{ "GUEST_BNDCFGS",	"MPX", "vmx-entry-load-bndcfgs", NULL },
 };
 
+static const struct diagnose_kind kinds[] = {
+	{ "costly",	true,	"VMREAD and VMWRITE exits cost much, and a policy helps" },
+	{ "feature",	true,	"L1 uses a feature that the processor lacks" },
+	{ "unavoidable", true,	"VMREAD and VMWRITE exits cost much, and no policy helps" },
+	{ "no-shadowing", true,	"VMREAD and VMWRITE exits cost much: VMCS shadowing is off" },
+	{ "elsewhere",	false,	"nested, and VMCS accesses are cheap: it exits for other reasons" },
+	{ "cheap",	false,	"nested and cheap: VMREAD and VMWRITE exits cost little" },
+	{ "idle",	false,	"nested, but L2 did not run" },
+	{ "inert-evmcs", false,	"nested, with an enlightened VMCS, which no policy changes" },
+	{ "profiling",	false,	"being profiled" },
+	{ "not-nested",	false,	"not nested: VMX not used since the VM was started" },
+	{ "no-nested",	false,	"not nested: nested virtualization is off on this host" },
+};
+
+const struct diagnose_kind *diagnose_kind(size_t i)
+{
+	return i < ARRAY_SIZE(kinds) ? &kinds[i] : NULL;
+}
+
 struct figures {
+	const struct diagnose_host *host;
+	const struct hint *hint;
 	struct json_object *verdict;
 	struct json_object *fields;	/* what exited, most first */
-	struct json_object *table;	/* the kernel's */
+	double seconds;
 	double l2_exits;
 	double accesses;		/* exits by VMREAD and VMWRITE */
 	bool idle;			/* now: the figures are since the creation of the vCPUs */
 };
 
-static void _printf_(4, 5) say(struct json_object *verdict, const char *word, const char *command,
-			       const char *format, ...)
+static void _printf_(3, 4) say(struct json_object *verdict, const char *word, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
@@ -58,8 +81,11 @@ static void _printf_(4, 5) say(struct json_object *verdict, const char *word, co
 	va_end(ap);
 	json_add_text(verdict, "verdict", word);
 	json_add_text(verdict, "text", text ?: "Out of memory.");
-	if (command)
-		json_object_array_add(json_get(verdict, "commands"), json_object_new_string(command));
+}
+
+static struct json_object *commands_of(struct json_object *verdict)
+{
+	return json_get(verdict, "commands");
 }
 
 /* What can be said without a look at the counters. */
@@ -67,22 +93,22 @@ static bool judge_state(struct json_object *v, struct json_object *vm, const cha
 {
 	const char *shadowing = json_get_text(vm, "shadowing");
 
-	if (streq(support, "no-nested"))
-		say(v, "no-nested", "modprobe -r kvm_intel && modprobe kvm_intel nested=1",
-		    "Nested virtualization is off on this host (kvm_intel nested=0): it cannot be "
-		    "nested, and nesting costs it nothing.");
-	else if (!json_object_get_boolean(json_get(vm, "vmxon")))
-		say(v, "not-nested", NULL, "It is not nested: it has not used VMX since it was started. "
-		    "If it is slow, the reason is elsewhere.");
-	else if (streq(shadowing, "inert-evmcs"))
-		say(v, "inert-evmcs", NULL, "L1 uses an enlightened VMCS, as Hyper-V does: its accesses "
-		    "to it are plain memory accesses, which do not exit. The policy is inert, and there "
-		    "is nothing to gain from another.");
-	else if (streq(shadowing, "profiling"))
-		say(v, "profiling", NULL, "A profiling window is open, in which every access exits. Ask "
-		    "again when it has ended, in a minute at most.");
-	else
+	if (streq(support, "no-nested")) {
+		say(v, "no-nested", "Not nested: nested virtualization is off on this host (kvm_intel "
+		    "nested=0). To turn it on, shut all VMs down and load the module anew.");
+		hint_add(commands_of(v), "modprobe -r kvm_intel && modprobe kvm_intel nested=1");
+	} else if (!json_object_get_boolean(json_get(vm, "vmxon"))) {
+		say(v, "not-nested", "Not nested: it has not used VMX since it was started. If it is slow, "
+		    "the reason is another.");
+	} else if (streq(shadowing, "inert-evmcs")) {
+		say(v, "inert-evmcs", "Nested, with an enlightened VMCS, as Hyper-V uses: L1's accesses to "
+		    "it are plain memory accesses, which do not exit. No policy has an effect.");
+	} else if (streq(shadowing, "profiling")) {
+		say(v, "profiling", "It is being profiled: every VMREAD and VMWRITE exits until that ends, "
+		    "in %u seconds at most. Diagnose it again then.", NVMX_WINDOW_MAX_MS / 1000);
+	} else {
 		return false;
+	}
 	return true;
 }
 
@@ -104,189 +130,409 @@ static bool allows(struct json_object *field, const char *class)
 	return false;
 }
 
+/* ---- what it costs ---- */
+
+/* Of one processor, by so many exits; an estimate, since nobody times each. */
+static double percent_of(const struct figures *f, double exits)
+{
+	double ticks = f->host->tsc_khz * 1000. * f->seconds;
+
+	return ticks > 0 ? exits * profile_default_costs.intercepted * 100 / ticks : 0;
+}
+
+static bool is_costly(const struct figures *f, double exits)
+{
+	return f->host->tsc_khz > 0 ? percent_of(f, exits) >= COSTLY_PERCENT :
+	       exits >= COSTLY_RATE * f->l2_exits;
+}
+
+/* " 12 % of a processor", with enough digits. */
+static const char *percent_text(double percent, char *buffer, size_t size)
+{
+	if (percent < 0.1)
+		snprintf(buffer, size, "less than 0.1 %% of a processor");
+	else
+		snprintf(buffer, size, "about %.*f %% of a processor", percent < 10 ? 1 : 0, percent);
+	return buffer;
+}
+
+/* "5.0 VMREAD and VMWRITE exits per exit of L2, ..." */
+static char *cost_text(const struct figures *f)
+{
+	char percent[64], *text;
+
+	if (asprintf(&text, "%.1f VMREAD and VMWRITE exits per exit of L2, at %.0f exits of L2 per second%s%s%s",
+		     f->accesses / f->l2_exits, f->l2_exits / f->seconds,
+		     f->host->tsc_khz > 0 ? ", take " : "", f->host->tsc_khz > 0 ?
+		     percent_text(percent_of(f, f->accesses), percent, sizeof(percent)) : "",
+		     f->host->tsc_khz > 0 ? " (estimated)" : "") < 0)
+		return NULL;
+	return text;
+}
+
+/* ---- what would help ---- */
+
 /* The class that saves most of a field's exits; NULL: none does. */
 static const char *freer_class(const struct figures *f, struct json_object *counts)
 {
-	struct json_object *field = find_by(f->table, json_get_text(counts, "name"));
+	struct json_object *field = find_by(f->host->fields, json_get_text(counts, "name"));
 
 	if (json_get_count(counts, "vmwrite") > 0 && allows(field, "read-write"))
 		return "read-write";
 	return json_get_count(counts, "vmread") > 0 && allows(field, "read-only") ? "read-only" : NULL;
 }
 
-/* "HOST_RSP (1.0), GUEST_CR3 (0.5)", and the command that frees them. */
-static double blame(const struct figures *f, struct json_object *vm, char **ret_names,
-		    char **ret_command)
+/* Of a field's exits, those that the class saves. */
+static double saved_by(const char *class, struct json_object *counts)
 {
-	_cleanup_free_ char *names = NULL, *command = NULL;
-	size_t n_names = 0, n_command = 0, n = 0;
-	double freed = 0;
-	FILE *a = open_memstream(&names, &n_names), *b = open_memstream(&command, &n_command);
+	if (!class)
+		return 0;
+	return json_get_count(counts, "vmread") +
+	       (streq(class, "read-write") ? json_get_count(counts, "vmwrite") : 0);
+}
+
+/* "HOST_RSP (1.0 per exit of L2), GUEST_CR3 (0.5)", and the changes that save them: how many. */
+static double blame(const struct figures *f, char **ret_names, char **ret_changes)
+{
+	_cleanup_free_ char *names = NULL, *changes = NULL;
+	size_t n_names = 0, n_changes = 0, n = 0;
+	double saved = 0;
+	FILE *a = open_memstream(&names, &n_names), *b = open_memstream(&changes, &n_changes);
 
 	if (!a || !b)
 		abort();
-	fprintf(b, "nvmxctl set %s", json_get_text(vm, "id"));
 	for (size_t i = 0; i < json_length(f->fields) && n < BLAMED_MAX; i++) {
 		struct json_object *counts = json_at(f->fields, i);
-		const char *class = freer_class(f, counts);
+		const char *class = freer_class(f, counts), *name = json_get_text(counts, "name");
 		double exits = json_get_count(counts, "exits");
 
 		if (!class || exits < BLAME * f->accesses)
 			continue;
-		fprintf(a, "%s%s (%.1f per exit of L2)", n++ ? ", " : "", json_get_text(counts, "name"),
-			exits / f->l2_exits);
-		fprintf(b, " %s=%s", json_get_text(counts, "name"), class);
-		freed += streq(class, "read-write") ? exits : json_get_count(counts, "vmread");
+		fprintf(a, "%s%s (%.1f%s)", n ? ", " : "", name, exits / f->l2_exits,
+			n ? "" : " per exit of L2");
+		fprintf(b, "%s%s=%s", n ? " " : "", name, class);
+		saved += saved_by(class, counts);
+		n++;
 	}
 	fclose(a);
 	fclose(b);
 	*ret_names = steal_ptr(names);
-	*ret_command = steal_ptr(command);
-	return freed;
+	*ret_changes = steal_ptr(changes);
+	return saved;
 }
 
 /* Many fields with little each: none is to blame, and a profile finds the best for all. */
-static double can_be_freed(const struct figures *f)
+static double can_be_saved(const struct figures *f)
 {
-	double freed = 0;
+	double saved = 0;
 
-	for (size_t i = 0; i < json_length(f->fields); i++) {
-		struct json_object *counts = json_at(f->fields, i);
-		const char *class = freer_class(f, counts);
-
-		if (class)
-			freed += json_get_count(counts, "vmread") +
-				 (streq(class, "read-write") ? json_get_count(counts, "vmwrite") : 0);
-	}
-	return freed;
+	for (size_t i = 0; i < json_length(f->fields); i++)
+		saved += saved_by(freer_class(f, json_at(f->fields, i)), json_at(f->fields, i));
+	return saved;
 }
 
-static bool judge_features(const struct figures *f, struct json_object *vm)
+/* A feature in use that the processor lacks, with the exits of its field; NULL: none. */
+static const struct feature *find_feature(const struct figures *f, double *ret_exits)
 {
-	double freed = can_be_freed(f);
-
-	/* Too little for a verdict of its own. */
-	if (freed < COSTLY * f->l2_exits)
-		freed = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
 		struct json_object *counts = find_by(f->fields, features[i].field);
-		double exits = json_get_count(counts, "exits"), rate = exits / f->l2_exits;
-		_cleanup_free_ char *command = NULL;
+		double exits = json_get_count(counts, "exits");
 
-		/* Where a policy spares more than that, it comes first. */
-		if (rate < FEATURE_IN_USE || exits < freed || freer_class(f, counts))
+		if (exits / f->l2_exits < FEATURE_IN_USE || freer_class(f, counts))
 			continue;
-		if (asprintf(&command, "-cpu host,%s=off", features[i].property) < 0)
-			command = NULL;
-		say(f->verdict, "feature", command,
-		    "L1 was offered %s, which this processor lacks, and uses it: %s exits %.1f times per "
-		    "exit of L2 (%.0f %% of its VMREAD and VMWRITE exits), and no policy can shadow it. "
-		    "Hide the feature from L1: start QEMU with the option below (in libvirt by "
-		    "<qemu:commandline>; libvirt 9.0 knows no vmx-* features)%s%s.", features[i].feature,
-		    features[i].field, rate, exits * 100 / f->accesses,
-		    features[i].linux_l1 ? ", or a Linux L1 with " : "", features[i].linux_l1 ?: "");
-		return true;
+		*ret_exits = exits;
+		return &features[i];
 	}
-	return false;
+	return NULL;
 }
 
-static bool judge_fields(const struct figures *f, struct json_object *vm, const char *support)
+/* What it is, and how to do without; with the command. */
+static char *feature_text(const struct figures *f, const struct feature *feature, double exits)
 {
-	_cleanup_free_ char *names = NULL, *command = NULL, *profile = NULL;
-	double freed, rate = f->accesses / f->l2_exits;
+	char *text;
 
-	if (rate < COSTLY)
-		return false;
-	if (streq(support, "no-shadow-vmcs")) {
-		say(f->verdict, "no-shadowing", NULL, "It is nested, and VMCS shadowing is off on this "
-		    "host (the processor lacks it, or kvm_intel enable_shadow_vmcs=0): every VMREAD and "
-		    "VMWRITE of L1 exits, %.1f per exit of L2, some %.0f instructions. No policy can "
-		    "change that.", rate, rate * PROFILE_INTERCEPTED);
-		return true;
-	}
-	if (can_be_freed(f) < COSTLY * f->l2_exits) {
-		say(f->verdict, "unavoidable", NULL, "It is nested and costly: %.1f VMREAD and VMWRITE "
-		    "exits per exit of L2; but they are of fields that this processor or kernel cannot "
-		    "shadow any better. No policy can help.", rate);
-		return true;
-	}
-	freed = blame(f, vm, &names, &command);
-	if (asprintf(&profile, "nvmxctl profile %s", json_get_text(vm, "id")) < 0)
-		profile = NULL;
-	if (freed > 0)
-		say(f->verdict, "costly", command, "It is nested and costly, because of %s. Of %.1f VMREAD "
-		    "and VMWRITE exits per exit of L2, the first command below spares %.1f, some %.0f "
-		    "instructions; the second looks at all fields.", names, rate, freed / f->l2_exits,
-		    freed / f->l2_exits * PROFILE_INTERCEPTED);
-	else
-		say(f->verdict, "costly", NULL, "It is nested and costly: %.1f VMREAD and VMWRITE exits "
-		    "per exit of L2, of many fields with little each. The command below says which "
-		    "policy would help.", rate);
-	if (profile)
-		json_object_array_add(json_get(f->verdict, "commands"), json_object_new_string(profile));
-	return true;
+	hint_add(commands_of(f->verdict), "-cpu host,%s=off", feature->property);
+	if (asprintf(&text, "%.0f %% of them are accesses to %s (%.1f per exit of L2): L1 was offered %s, which "
+		     "this processor lacks, and no policy can shadow that field. To hide the feature from L1, "
+		     "start QEMU with the option below (in libvirt by <qemu:commandline>; libvirt 9.0 knows no "
+		     "vmx-* features)%s%s.", exits * 100 / f->accesses, feature->field, exits / f->l2_exits,
+		     feature->feature, feature->linux_l1 ? ", or a Linux L1 with " : "",
+		     feature->linux_l1 ?: "") < 0)
+		return NULL;
+	return text;
 }
 
-static void judge_the_rest(const struct figures *f, const struct diagnose_kvm *kvm, double seconds)
+/* ---- verdicts on what is costly ---- */
+
+static void judge_fields(const struct figures *f, const char *cost)
 {
-	double rate = f->accesses / f->l2_exits;
+	_cleanup_free_ char *names = NULL, *changes = NULL;
+	struct json_object *commands = commands_of(f->verdict);
+	const struct hint *h = f->hint;
+	double saved = blame(f, &names, &changes);
+	char percent[64];
 
-	if (kvm && !f->idle && kvm->exits > 0 && f->accesses < MINOR * kvm->exits)
-		say(f->verdict, "elsewhere", NULL, "It is nested, and its VMCS fields are cheap: %.1f VMREAD "
-		    "and VMWRITE exits per exit of L2. What it does exit for, %.0f times a second, is "
-		    "mostly something that nvmx cannot help: %.0f %% VMCS fields, %.0f %% exits of L2 that "
-		    "L1 handles and its entries after them, %.0f %% port I/O, %.0f %% MMIO, %.0f %% page "
-		    "faults and EPT violations, %.0f %% HLT.", rate, kvm->exits / seconds, f->accesses * 100 / kvm->exits,
-		    2 * f->l2_exits * 100 / kvm->exits, kvm->io_exits * 100. / kvm->exits,
-		    kvm->mmio_exits * 100. / kvm->exits, kvm->pf_taken * 100. / kvm->exits,
-		    kvm->halt_exits * 100. / kvm->exits);
-	else
-		say(f->verdict, "cheap", NULL, "It is nested, and cheap: %.1f VMREAD and VMWRITE exits per "
-		    "exit of L2%s. There is little to gain from another policy.%s", rate,
-		    f->idle ? " since it was started; L2 does not run now" : "",
-		    kvm || f->idle ? "" : " Whether it exits for other reasons only root can see, "
-		    "where debugfs is mounted.");
+	if (saved > 0) {
+		json_add_number(f->verdict, "saved_exits", saved / f->l2_exits, 2);
+		if (f->host->tsc_khz > 0)
+			json_add_number(f->verdict, "saved_cpu_percent", percent_of(f, saved), 2);
+		say(f->verdict, "costly", "Nested and costly: %s. Most are of %s. The first command below saves "
+		    "%.1f of them%s%s%s; \"profile\" measures all fields.", cost, names, saved / f->l2_exits,
+		    f->host->tsc_khz > 0 ? ", " : "", f->host->tsc_khz > 0 ?
+		    percent_text(percent_of(f, saved), percent, sizeof(percent)) : "",
+		    h->is_domain ? ", the second does so from the next start of the domain on" : "");
+		hint_add(commands, "%s set %s %s", h->nvmxctl, h->vm, changes);
+		if (h->is_domain)
+			hint_add(commands, "%s set %s %s --config", h->nvmxctl, h->vm, changes);
+	} else {
+		say(f->verdict, "costly", "Nested and costly: %s. They are of many fields, with few exits each. "
+		    "The command below measures which policy is best.", cost);
+	}
+	hint_add(commands, "%s profile %s", h->nvmxctl, h->vm);
 }
 
-/* What L1 did meanwhile; if nothing, what it did before. */
+static void judge_costs(const struct figures *f, const char *cost)
+{
+	double saved = can_be_saved(f), exits = 0;
+	const struct feature *feature = find_feature(f, &exits);
+	_cleanup_free_ char *text = NULL;
+
+	/* Where a policy saves more than a feature costs, it comes first. */
+	if (streq(f->host->support, "no-shadow-vmcs")) {
+		say(f->verdict, "no-shadowing", "Nested and costly: %s. VMCS shadowing is off on this host (the "
+		    "processor lacks it, or kvm_intel enable_shadow_vmcs=0), so every VMREAD and VMWRITE of L1 "
+		    "exits, and no policy can change that.", cost);
+	} else if (feature && (!is_costly(f, saved) || exits >= saved)) {
+		text = feature_text(f, feature, exits);
+		say(f->verdict, "feature", "Nested and costly: %s. %s", cost, text ?: "");
+	} else if (!is_costly(f, saved)) {
+		say(f->verdict, "unavoidable", "Nested and costly: %s. They are of fields that cannot be "
+		    "shadowed, or no better, on this processor and kernel: no policy helps.", cost);
+	} else {
+		judge_fields(f, cost);
+	}
+}
+
+/* ---- verdicts on what is not ---- */
+
+/* Exits that KVM counts, by its name in debugfs; without one, by nvmx's counters. */
+static const struct reason {
+	const char *counter;
+	const char *key;
+	const char *text;
+} reasons[] = {
+	{ NULL,			"vmcs",		"VMREAD and VMWRITE" },
+	{ NULL,			"nested",	"exits of L2 that L1 handles, and the VM entries after them" },
+	{ "io_exits",		"port-io",	"port I/O" },
+	{ "mmio_exits",		"mmio",		"MMIO" },
+	{ "pf_taken",		"page-faults",	"page faults and EPT violations" },
+	{ "halt_exits",		"hlt",		"HLT" },
+	{ "irq_exits",		"interrupts",	"external interrupts" },
+	{ "irq_window_exits",	"interrupt-windows", "interrupt windows" },
+	{ "hypercalls",		"hypercalls",	"hypercalls" },
+	{ NULL,			"other",	"others, such as CPUID, MSRs and control registers" },
+};
+enum { REASON_VMCS, REASON_NESTED, REASON_OTHER = ARRAY_SIZE(reasons) - 1 };
+
+const char *diagnose_kvm_counter(size_t i)
+{
+	size_t n = 0;
+
+	if (i == 0)
+		return "exits";
+	for (size_t k = 0; k < ARRAY_SIZE(reasons); k++)
+		if (reasons[k].counter && ++n == i)
+			return reasons[k].counter;
+	return NULL;
+}
+
+static double kvm_since(struct json_object *then, struct json_object *now, const char *counter)
+{
+	uint64_t a = json_get_count(json_get(then, "kvm"), counter);
+	uint64_t b = json_get_count(json_get(now, "kvm"), counter);
+
+	return b > a ? b - a : 0;
+}
+
+/* In percent, without digits, and 100 in all: what is lost in rounding goes to where most was. */
+static void round_percents(const double *counts, double total, unsigned int *ret)
+{
+	unsigned int left = 100;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		ret[i] = counts[i] * 100 / total;
+		left -= ret[i];
+	}
+	for (; left > 0; left--) {
+		size_t most = 0;
+
+		for (size_t i = 1; i < ARRAY_SIZE(reasons); i++)
+			if (counts[i] * 100 / total - ret[i] > counts[most] * 100 / total - ret[most])
+				most = i;
+		ret[most]++;
+	}
+}
+
+/* "50 % port I/O, 25 % ...", most first; what it is in JSON goes to the verdict. */
+static char *reasons_text(const struct figures *f, struct json_object *then, struct json_object *now,
+			  double all)
+{
+	struct json_object *list = json_object_new_array();
+	double counts[ARRAY_SIZE(reasons)] = {
+		[REASON_VMCS] = f->accesses,
+		/* Each is followed by an entry of L1, which is an exit as well. */
+		[REASON_NESTED] = 2 * f->l2_exits,
+	};
+	unsigned int percents[ARRAY_SIZE(reasons)];
+	double named = 0;
+	char *text = NULL;
+	size_t size;
+	FILE *t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		if (reasons[i].counter)
+			counts[i] = kvm_since(then, now, reasons[i].counter);
+		named += counts[i];
+	}
+	/* The counters are of slightly different moments: the named may be more than all. */
+	counts[REASON_OTHER] = all > named ? all - named : 0;
+	round_percents(counts, all > named ? all : named, percents);
+
+	t = open_memstream(&text, &size);
+	if (!t)
+		abort();
+	for (unsigned int percent = 100; percent > 0; percent--)
+		for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+			struct json_object *reason;
+
+			if (percents[i] != percent)
+				continue;
+			fprintf(t, "%s%u %% %s", json_length(list) ? ", " : "", percent, reasons[i].text);
+			reason = json_object_new_object();
+			json_add_text(reason, "reason", reasons[i].key);
+			json_add_count(reason, "percent", percent);
+			json_object_array_add(list, reason);
+		}
+	fclose(t);
+	json_add_number(f->verdict, "kvm_exits_per_second", all / f->seconds, 1);
+	json_object_object_add(f->verdict, "exit_reasons", list);
+	return text;
+}
+
+static void judge_the_rest(const struct figures *f, struct json_object *then, struct json_object *now,
+			   const char *cost)
+{
+	bool known = json_get(then, "kvm") && json_get(now, "kvm");
+	double all = known ? kvm_since(then, now, "exits") : 0, exits = 0;
+	const struct feature *feature = find_feature(f, &exits);
+	_cleanup_free_ char *text = NULL;
+
+	if (all > 0 && f->accesses < MINOR * all) {
+		text = reasons_text(f, then, now, all);
+		say(f->verdict, "elsewhere", "Nested, and VMCS accesses are cheap: %s. It exits %.0f times per "
+		    "second, and no policy changes most of that: %s.", cost, all / f->seconds, text);
+	} else if (feature) {
+		text = feature_text(f, feature, exits);
+		say(f->verdict, "cheap", "Nested and cheap: %s. %s", cost, text ?: "");
+	} else {
+		say(f->verdict, "cheap", "Nested and cheap: %s. There is little that a policy could save.%s", cost,
+		    known ? "" : " What else it exits for only root can see, where debugfs is mounted.");
+	}
+}
+
+/* ---- the figures ---- */
+
+/* What L1 did meanwhile; if nothing, what it did before.  false: it never ran an L2. */
 static bool take_figures(struct figures *f, struct json_object *then, struct json_object *now)
 {
-	const char *const kinds[] = { "vmread_exits", "vmwrite_exits" };
+	const char *const counters[] = { "vmread_exits", "vmwrite_exits" };
 
 	f->l2_exits = statistics_since(then, now, "nested_exits_reflected");
 	f->idle = f->l2_exits == 0;
 	if (f->idle)
 		f->l2_exits = statistics_total(now, "nested_exits_reflected");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		f->accesses += f->idle ? statistics_total(now, kinds[i]) :
-			       statistics_since(then, now, kinds[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		f->accesses += f->idle ? statistics_total(now, counters[i]) :
+			       statistics_since(then, now, counters[i]);
 	f->fields = f->idle ? json_object_get(json_get(now, "fields")) :
 		    statistics_fields_since(then, now);
 	return f->l2_exits > 0;
 }
 
-struct json_object *diagnose(struct json_object *vm, struct json_object *fields,
-			     const char *support, struct json_object *then,
-			     struct json_object *now, const struct diagnose_kvm *kvm, double seconds)
+static void judge_figures(const struct figures *f, struct json_object *then, struct json_object *now)
 {
-	struct figures f = { .verdict = json_object_new_object(), .table = fields };
+	_cleanup_free_ char *cost = cost_text(f);
+
+	json_add_number(f->verdict, "l2_exits_per_second", f->idle ? 0 : f->l2_exits / f->seconds, 1);
+	json_add_number(f->verdict, "vmcs_exits", f->accesses / f->l2_exits, 2);
+	if (f->host->tsc_khz > 0)
+		json_add_number(f->verdict, "vmcs_cpu_percent", f->idle ? 0 : percent_of(f, f->accesses), 2);
+	if (f->idle) {
+		say(f->verdict, "idle", "Nested, but L2 did not run in these %.1f seconds. Since the VM was "
+		    "started it had %.1f VMREAD and VMWRITE exits per exit of L2. Diagnose it while L2 has work "
+		    "to do.", f->seconds, f->accesses / f->l2_exits);
+		hint_add(commands_of(f->verdict), "%s diagnose %s --duration=%u", f->hint->nvmxctl, f->hint->vm,
+			 LONG_LOOK_SECONDS);
+	} else if (is_costly(f, f->accesses)) {
+		judge_costs(f, cost ?: "");
+	} else {
+		judge_the_rest(f, then, now, cost ?: "");
+	}
+}
+
+struct json_object *diagnose(const struct diagnose_host *host, struct json_object *then,
+			     struct json_object *now, double seconds, const struct hint *hint)
+{
+	struct figures f = {
+		.host = host,
+		.hint = hint,
+		.verdict = json_object_new_object(),
+		.seconds = seconds,
+	};
 	struct json_object *v = f.verdict;
 
-	json_object_object_add(v, "id", json_object_get(json_get(vm, "id")));
-	json_add_text(v, "name", json_get_text(vm, "name"));
+	json_object_object_add(v, "id", json_object_get(json_get(now, "id")));
+	json_add_text(v, "name", json_get_text(now, "name"));
 	json_object_object_add(v, "commands", json_object_new_array());
 
-	if (!judge_state(v, vm, support)) {
-		if (!take_figures(&f, then, now)) {
-			say(v, "idle", NULL, "It uses VMX, but has not run an L2 yet: there is nothing to "
-			    "see so far.");
-		} else {
-			json_add_number(v, "l2_exits_per_second", f.idle ? 0 : f.l2_exits / seconds, 1);
-			json_add_number(v, "vmcs_exits", f.accesses / f.l2_exits, 2);
-			if (!judge_features(&f, vm) && !judge_fields(&f, vm, support))
-				judge_the_rest(&f, kvm, seconds);
-		}
+	if (!judge_state(v, now, host->support)) {
+		if (take_figures(&f, then, now))
+			judge_figures(&f, then, now);
+		else
+			say(v, "idle", "Nested, but it has not run an L2 yet.");
 	}
 	json_object_put(f.fields);
 	return v;
+}
+
+/* ---- many of them ---- */
+
+static size_t rank(struct json_object *v)
+{
+	const char *verdict = json_get_text(v, "verdict");
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(kinds) && !streq(kinds[i].verdict, verdict))
+		i++;
+	return i;
+}
+
+static int compare(const void *a, const void *b)
+{
+	struct json_object *x = *(struct json_object *const *)a, *y = *(struct json_object *const *)b;
+	size_t i = rank(x), j = rank(y);
+	double p = json_get_number(x, "vmcs_cpu_percent"), q = json_get_number(y, "vmcs_cpu_percent");
+	bool both = i < ARRAY_SIZE(kinds) && j < ARRAY_SIZE(kinds) && kinds[i].costs && kinds[j].costs;
+
+	/* Of what costs something the kind is no matter. */
+	if (!both && i != j)
+		return i < j ? -1 : 1;
+	if (p != q)
+		return p > q ? -1 : 1;
+	return json_get_count(x, "id") < json_get_count(y, "id") ? -1 : 1;
+}
+
+void diagnose_sort(struct json_object *verdicts)
+{
+	json_object_array_sort(verdicts, compare);
 }

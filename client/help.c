@@ -12,7 +12,8 @@ static const struct {
 	const char *option;
 	const char *help;
 } options[] = {
-	{ ARGS_DURATION,	"    --duration=TIME",		"For so long (10, 500ms, 1min)" },
+	{ ARGS_ALL,		"-a, --all",			"Each VM, not only those that nesting is costly for" },
+	{ ARGS_DURATION,	"    --duration=TIME",		"Measure for that long (10, 500ms, 1min)" },
 	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write a policy with the best classes" },
 	{ ARGS_HTML,		"    --html=FILE",		"Write a page in HTML, with bars" },
 	{ ARGS_FORMAT,		"    --format=FORMAT",		"openmetrics, or prometheus for node_exporter" },

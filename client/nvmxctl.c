@@ -54,11 +54,12 @@ static const struct verb verbs[] = {
 	  ARGS_FORMAT | ARGS_OUTPUT,
 	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it\n"
 	  "written for node_exporter, every 30 seconds.\n" },
-	{ "diagnose", "[DOMAIN]", "Say what is the matter, and what helps", 0, 1, verb_diagnose,
-	  ARGS_DURATION,
-	  "\nOne verdict per VM, with the figures behind it: whether nesting costs it\n"
-	  "anything, because of which fields, and what to type next.  Looks at the counters\n"
-	  "for a moment (2 seconds); that costs the VM nothing.\n" },
+	{ "diagnose", "[DOMAIN]", "Say which VMs nesting is costly for, and what helps", 0, 1, verb_diagnose,
+	  ARGS_DURATION | ARGS_ALL,
+	  "\nOf each VM whose VMREAD and VMWRITE exits take 2 % of a processor or more, as\n"
+	  "estimated: because of which fields, and what to type next.  The others are\n"
+	  "counted, by what is the matter with them; DOMAIN or --all shows each.  The\n"
+	  "counters are read twice, 2 seconds apart, which costs the VMs nothing.\n" },
 	{ "top", "", "Watch all VMs, live", 0, 0, verb_top,
 	  ARGS_BATCH | ARGS_INTERVAL | ARGS_COUNT,
 	  "\nENTRIES/S: entries of L1 into L2 per second.  EXITS/L2: exits from L1 per exit\n"

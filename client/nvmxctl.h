@@ -57,6 +57,7 @@ enum {
 	ARGS_COUNT	= 1 << 8,
 	ARGS_LIVE	= 1 << 9,
 	ARGS_CONFIG	= 1 << 10,
+	ARGS_ALL	= 1 << 11,
 };
 
 #define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
@@ -204,13 +205,10 @@ void json_add_number(struct json_object *o, const char *key, double value, int d
 
 /* ---- statistics.c ---- */
 
+/* 0, as without a kernel: an nvmxd that does not know. */
+uint32_t statistics_tsc_khz(struct client *c);
 /* GetStatistics as an object: vcpu, totals, averages, fields. */
 int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret);
-/* The same, and nothing printed; negative errno. */
-int statistics_try(struct client *c, const char *path, int vcpu, sd_bus_error *error,
-		   struct json_object **ret);
-/* Does the error say that the VM is not there any more? */
-bool statistics_is_gone(const sd_bus_error *error);
 /* What GetStatistics replied with; negative errno. */
 int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 		    struct json_object **ret_fields);

@@ -42,8 +42,7 @@ int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 	return 0;
 }
 
-/* 0, as without a kernel: an nvmxd that does not know. */
-static uint32_t get_tsc_khz(struct client *c)
+uint32_t statistics_tsc_khz(struct client *c)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	uint32_t khz;
@@ -54,31 +53,7 @@ static uint32_t get_tsc_khz(struct client *c)
 	return r < 0 ? 0 : khz;
 }
 
-int statistics_try(struct client *c, const char *path, int vcpu, sd_bus_error *error,
-		   struct json_object **ret)
-{
-	_cleanup_json_ struct json_object *statistics = json_object_new_object();
-	struct json_object *totals, *fields;
-	_cleanup_message_ sd_bus_message *m = NULL;
-	int r;
-
-	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, NVMX_BUS_VM, "GetStatistics",
-			       error, &m, "i", (int32_t)vcpu);
-	if (r >= 0)
-		r = statistics_read(m, &totals, &fields);
-	if (r < 0)
-		return r;
-
-	json_object_object_add(statistics, "vcpu", vcpu == NVMX_ALL_VCPUS ? NULL :
-			       json_object_new_int(vcpu));
-	json_object_object_add(statistics, "totals", totals);
-	render_add_averages(statistics, get_tsc_khz(c));
-	json_object_object_add(statistics, "fields", fields);
-	*ret = steal_ptr(statistics);
-	return 0;
-}
-
-bool statistics_is_gone(const sd_bus_error *error)
+static bool is_gone(const sd_bus_error *error)
 {
 	return client_error_status(error) == STATUS_NO_VM ||
 	       sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT);
@@ -86,15 +61,30 @@ bool statistics_is_gone(const sd_bus_error *error)
 
 int statistics_get(struct client *c, const char *path, int vcpu, struct json_object **ret)
 {
+	_cleanup_json_ struct json_object *statistics = json_object_new_object();
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *m = NULL;
+	struct json_object *totals, *fields;
 	int r;
 
-	r = statistics_try(c, path, vcpu, &error, ret);
-	if (r < 0 && statistics_is_gone(&error)) {
+	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, NVMX_BUS_VM, "GetStatistics",
+			       &error, &m, "i", (int32_t)vcpu);
+	if (r >= 0)
+		r = statistics_read(m, &totals, &fields);
+	if (r < 0 && is_gone(&error)) {
 		fprintf(stderr, "nvmxctl: The VM is gone.\n");
 		return STATUS_NO_VM;
 	}
-	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
+	if (r < 0)
+		return client_fail(&error, r);
+
+	json_object_object_add(statistics, "vcpu", vcpu == NVMX_ALL_VCPUS ? NULL :
+			       json_object_new_int(vcpu));
+	json_object_object_add(statistics, "totals", totals);
+	render_add_averages(statistics, statistics_tsc_khz(c));
+	json_object_object_add(statistics, "fields", fields);
+	*ret = steal_ptr(statistics);
+	return STATUS_DONE;
 }
 
 /* (ta{sv}a{st}a(sutt)) */
