@@ -116,6 +116,53 @@ static int look_at(struct domain_config *d)
 	return STATUS_DONE;
 }
 
+/* Where the libvirt that is connected has its pid files; NULL: it is none of this machine's. */
+static char *pid_dir(const struct domain_config *d)
+{
+	_cleanup_free_ char *uri = libvirt.virConnectGetURI(d->conn);
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *path;
+	char *dir = NULL;
+
+	/* qemu:///system or qemu+unix:///session?...: nothing between the second slash and the third. */
+	if (!uri || strncmp(uri, "qemu", 4) != 0)
+		return NULL;
+	path = strstr(uri, ":///");
+	if (!path)
+		return NULL;
+	path += strlen(":///");
+	if (strncmp(path, "system", strlen("system")) == 0)
+		return strdup(LIBVIRT_PID_DIR);
+	if (strncmp(path, "session", strlen("session")) != 0 || isempty(runtime) ||
+	    asprintf(&dir, "%s/libvirt/qemu/run", runtime) < 0)
+		return NULL;
+	return dir;
+}
+
+/* Another libvirt may have a domain of the same uuid: is the VM's process the domain's? */
+static int check_process(struct client *c, struct json_object *vm, const struct domain_config *d)
+{
+	_cleanup_free_ char *dir = NULL, *name = NULL;
+	bool same;
+
+	/* There they are the other machine's: nvmxd and libvirt are of the same one. */
+	if (c->args->host) {
+		same = libvirt.virDomainGetID(d->domain) != (unsigned int)-1;
+	} else {
+		dir = pid_dir(d);
+		same = dir && json_get_count(vm, "pid") > 0 &&
+		       libvirt_read_pid(dir, libvirt.virDomainGetName(d->domain)) ==
+		       (pid_t)json_get_count(vm, "pid");
+	}
+	if (same)
+		return STATUS_DONE;
+	name = render_safe(libvirt.virDomainGetName(d->domain));
+	fprintf(stderr, "nvmxctl: Domain %s of libvirt (%s) has the UUID of VM %s, but another process than the "
+		"VM's, or none. Set LIBVIRT_DEFAULT_URI to the libvirt that runs the VM, or use --live.\n",
+		name ?: "", d->uri, json_get_text(vm, "id"));
+	return STATUS_FAILED;
+}
+
 int domain_config_find_vm(struct client *c, const char *path, struct domain_config *d)
 {
 	_cleanup_json_ struct json_object *vm = NULL;
@@ -127,8 +174,10 @@ int domain_config_find_vm(struct client *c, const char *path, struct domain_conf
 		return r;
 	if (*json_get_text(vm, "uuid"))
 		d->domain = libvirt.virDomainLookupByUUIDString(d->conn, json_get_text(vm, "uuid"));
-	if (d->domain)
-		return look_at(d);
+	if (d->domain) {
+		r = check_process(c, vm, d);
+		return r == STATUS_DONE ? look_at(d) : r;
+	}
 	if (*json_get_text(vm, "uuid") && libvirt.virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
 		return fail(d);
 

@@ -3,25 +3,15 @@
  * What libvirt says of one domain, as a message to the main thread.  Runs in the
  * thread that calls libvirt; a message is libvirt.c's once it is posted.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/libvirt-internal.h"
 #include "daemon/log.h"
 #include "policy/policy.h"
 #include "policy/util.h"
-
-/*
- * Where libvirt writes a domain's NAME.pid, before its QEMU begins.  Only root may
- * write there, unlike the command line from which the uuid is.
- */
-#define PID_DIR		"/run/libvirt/qemu"
 
 const char *libvirt_last_error(void)
 {
@@ -84,38 +74,6 @@ static int get_metadata(struct libvirt *l, virDomainPtr dom, struct domain_info 
 	return 0;
 }
 
-/*
- * The pid that libvirt wrote down for a running domain; 0: there is none to be read; -ENOMEM
- * and the like: perhaps there is.
- */
-static pid_t read_pid(const char *name)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -EBADF;
-	char text[24], *end;
-	ssize_t n;
-	long pid;
-
-	if (strchr(name, '/'))
-		return 0;
-	if (asprintf(&path, PID_DIR "/%s.pid", name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return is_shortage(-errno) ? -errno : 0;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n <= 0 || !isdigit((unsigned char)text[0]))
-		return 0;
-	text[n] = 0;
-	pid = strtol(text, &end, 10);
-	if ((*end && *end != '\n') || pid <= 0 || pid > INT_MAX)
-		return 0;
-
-	return pid;
-}
-
 /* Whether there is an element that a daemon before us, or a host before this one, left. */
 static bool has_statistics(virDomainPtr dom)
 {
@@ -146,7 +104,7 @@ int libvirt_post_domain(struct libvirt *l, virDomainPtr dom)
 		return r;
 	}
 	if (m->info.id >= 0) {
-		r = read_pid(m->info.name);
+		r = libvirt_read_pid(LIBVIRT_PID_DIR, m->info.name);
 		if (r < 0) {
 			libvirt_message_free(m);
 			return r;

@@ -7,6 +7,8 @@
 #ifndef NVMX_POLICY_LIBVIRT_LIBRARY_H
 #define NVMX_POLICY_LIBVIRT_LIBRARY_H
 
+#include <sys/types.h>
+
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
@@ -16,6 +18,7 @@
 	F(virConnectDomainEventDeregisterAny)	\
 	F(virConnectDomainEventRegisterAny)	\
 	F(virConnectGetType)			\
+	F(virConnectGetURI)			\
 	F(virConnectIsAlive)			\
 	F(virConnectListAllDomains)		\
 	F(virConnectOpen)			\
@@ -61,5 +64,17 @@ extern struct libvirt_library libvirt;
  * next call of dlopen()'s family.
  */
 int libvirt_library_load(const char **ret_error);
+
+/*
+ * Where the system's libvirt writes a domain's NAME.pid, before its QEMU begins.  Only root may
+ * write there, unlike the command line from which the uuid is.
+ */
+#define LIBVIRT_PID_DIR	"/run/libvirt/qemu"
+
+/*
+ * The pid that libvirt wrote down there for a running domain; 0: there is none to be read;
+ * -ENOMEM and the like: perhaps there is.
+ */
+pid_t libvirt_read_pid(const char *dir, const char *name);
 
 #endif /* NVMX_POLICY_LIBVIRT_LIBRARY_H */
