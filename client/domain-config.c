@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "client/domain-config.h"
+#include "policy/bus.h"
 #include "policy/libvirt-library.h"
 
 #define LOCAL_URI	"qemu:///system"
@@ -26,7 +27,8 @@ static int fail(const struct domain_config *d)
 	case VIR_ERR_AUTH_UNAVAILABLE:
 	case VIR_ERR_ACCESS_DENIED:
 	case VIR_ERR_OPERATION_DENIED:
-		fprintf(stderr, "nvmxctl: Not allowed: libvirt (%s): %s.\n", d->uri, message ?: "denied");
+		fprintf(stderr, "nvmxctl: Not allowed: libvirt (%s): %s: " BUS_WHO_MAY ".\n", d->uri,
+			message ?: "denied");
 		return STATUS_REFUSED;
 	case VIR_ERR_NO_DOMAIN:
 		fprintf(stderr, "nvmxctl: libvirt (%s): The domain is gone.\n", d->uri);

@@ -3,8 +3,9 @@
  * org.freedesktop.PolicyKit1.Authority.CheckAuthorization, asynchronously.  Each
  * question owns its method call until it is answered.
  *
- * polkit decides for everybody, root too.  Only if there is no polkit at all,
- * root is allowed and everybody else refused.
+ * root may do everything, as with systemd, and is not asked about: whatever others have
+ * polkit ask, root is not kept waiting, nor refused.  If there is no polkit at all,
+ * everybody else is refused.
  */
 #include <inttypes.h>
 
@@ -15,6 +16,14 @@
 #define POLKIT_NAME			"org.freedesktop.PolicyKit1"
 #define POLKIT_ALLOW_USER_INTERACTION	1
 
+/* polkit comes or goes: D-Bus starts it when it is asked, so that only its coming is news. */
+#define POLKIT_OWNER_CHANGED							\
+	"type='signal',sender='org.freedesktop.DBus',"				\
+	"path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"	\
+	"member='NameOwnerChanged',arg0='" POLKIT_NAME "'"
+
+#define WHO_MAY BUS_WHO_MAY "; see nvmxd(8)."
+
 /* Less than sd-bus waits by default, so that whoever called hears what is wrong. */
 #define TIMEOUT_USEC			(20 * UINT64_C(1000000))
 
@@ -23,6 +32,7 @@ struct question {
 	sd_bus_message *call;
 	sd_bus_slot *slot;		/* of the call to polkit; owns the question */
 	sd_bus_track *caller;
+	uid_t uid;			/* of who called */
 	char *action;
 	bool interactive;
 	polkit_authorized_t authorized;
@@ -74,22 +84,6 @@ static void set_state(bool missing)
 }
 
 /* 0: allowed. */
-static int decide_without_polkit(const struct question *q, sd_bus_error *error)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	uid_t uid;
-	int r;
-
-	r = sd_bus_query_sender_creds(q->call, SD_BUS_CREDS_EUID, &creds);
-	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, &uid);
-	if (r >= 0 && uid == 0)
-		return 0;
-
-	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "%s is root's alone, because polkit is not there to be asked.", q->action);
-}
-
 static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error *error)
 {
 	int authorized, challenge, r;
@@ -99,10 +93,12 @@ static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error 
 
 		if (polkit_is_absent(e)) {
 			set_state(true);
-			return decide_without_polkit(q, error);
+			return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+						 "%s is root's alone, because polkit is not there to be asked: use sudo, or install polkitd.",
+						 q->action);
 		}
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "polkit could not decide on %s: %s.", q->action,
+					 "polkit could not decide on %s (%s): " WHO_MAY, q->action,
 					 isempty(e->message) ? e->name : e->message);
 	}
 
@@ -112,16 +108,21 @@ static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error 
 		r = sd_bus_message_read(reply, "bb", &authorized, &challenge);
 	if (r < 0)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "polkit's answer on %s could not be read.", q->action);
+					 "polkit's answer on %s could not be read: " WHO_MAY, q->action);
 
 	if (authorized)
 		return 0;
 	if (challenge && !q->interactive)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
-					 "%s needs a password, and the caller did not allow to ask for one.",
+					 "%s needs a password, and the caller did not allow to ask for one: " WHO_MAY,
 					 q->action);
+	if (challenge)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "%s needs a password, and uid %u has no polkit agent that could ask for one (pkttyagent does on a terminal): " WHO_MAY,
+					 q->action, q->uid);
 	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "polkit does not allow the caller %s.", q->action);
+				 "polkit does not allow uid %u %s, by a rule or for want of the right password: " WHO_MAY,
+				 q->uid, q->action);
 }
 
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -150,25 +151,35 @@ static int on_caller_gone(sd_bus_track *track, void *userdata)
 }
 
 /* What a caller has not been answered yet is kept, so it must not be without end. */
-static int check_limits(sd_bus_message *call, sd_bus_error *error)
+static int check_limits(uid_t uid, sd_bus_error *error)
 {
-	const char *sender = sd_bus_message_get_sender(call);
-	size_t n = 0, n_sender = 0;
+	size_t n = 0, n_uid = 0;
 
 	for (const struct question *q = polkit.open; q; q = q->next) {
 		n++;
-		if (streq(sd_bus_message_get_sender(q->call), sender))
-			n_sender++;
+		n_uid += q->uid == uid;
 	}
-	if (n_sender >= POLKIT_QUESTIONS_PER_CALLER)
+	if (n_uid >= POLKIT_QUESTIONS_PER_UID)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-					 "%d calls of this caller wait for polkit already; wait for their replies.",
-					 POLKIT_QUESTIONS_PER_CALLER);
+					 "%d calls of uid %u wait for polkit already: answer or end them first.",
+					 POLKIT_QUESTIONS_PER_UID, uid);
 	if (n >= POLKIT_QUESTIONS_MAX)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-					 "%d calls wait for polkit already; try again later.",
+					 "%d calls wait for polkit already: try again later, or as root.",
 					 POLKIT_QUESTIONS_MAX);
 	return 0;
+}
+
+/* The bus's word for who has sent it, not the message's. */
+static int get_uid(sd_bus_message *call, uid_t *ret)
+{
+	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+	int r;
+
+	r = sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds);
+	if (r < 0)
+		return r;
+	return sd_bus_creds_get_euid(creds, ret);
 }
 
 static int append_question(sd_bus_message *m, const struct question *q, const char *const *details)
@@ -224,9 +235,16 @@ int polkit_authorize(sd_bus_message *call, const char *action, const char *const
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	_cleanup_(question_freep) struct question *q = NULL;
 	sd_bus *bus = sd_bus_message_get_bus(call);
+	uid_t uid;
 	int r;
 
-	r = check_limits(call, error);
+	r = get_uid(call, &uid);
+	if (r < 0)
+		return sd_bus_error_set_errnof(error, r, "The bus does not say who asks for %s: %s.",
+					       action, strerror(-r));
+	if (uid == 0)
+		return authorized(call, userdata, error);
+	r = check_limits(uid, error);
 	if (r < 0)
 		return r;
 
@@ -234,6 +252,7 @@ int polkit_authorize(sd_bus_message *call, const char *action, const char *const
 	if (!q)
 		return -ENOMEM;
 	q->call = sd_bus_message_ref(call);
+	q->uid = uid;
 	q->interactive = sd_bus_message_get_allow_interactive_authorization(call) > 0;
 	q->authorized = authorized;
 	q->userdata = userdata;
@@ -259,10 +278,24 @@ static int on_ping(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
 	return 0;
 }
 
+static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error)
+{
+	const char *owner;
+
+	if (sd_bus_message_read(signal, "sss", NULL, NULL, &owner) >= 0 && !isempty(owner))
+		set_state(false);
+	return 0;
+}
+
 int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata)
 {
+	int r;
+
 	polkit.on_state = on_state;
 	polkit.userdata = userdata;
+	r = sd_bus_add_match_async(bus, NULL, POLKIT_OWNER_CHANGED, on_owner_changed, NULL, NULL);
+	if (r < 0)
+		return r;
 	return sd_bus_call_method_async(bus, NULL, POLKIT_NAME, "/", "org.freedesktop.DBus.Peer",
 					"Ping", on_ping, NULL, "");
 }

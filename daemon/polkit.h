@@ -17,13 +17,16 @@
  */
 typedef int (*polkit_authorized_t)(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
-/* Questions that wait for an answer: of one caller (a connection), and of all. */
-#define POLKIT_QUESTIONS_PER_CALLER	8
-#define POLKIT_QUESTIONS_MAX		256
+/*
+ * Questions that wait for an answer: of one user, who so can never use up those of all, and
+ * of all.  The system's bus lets nobody have more than 128 calls without a reply.
+ */
+#define POLKIT_QUESTIONS_PER_UID	16
+#define POLKIT_QUESTIONS_MAX		96
 
 /*
  * on_state hears whether polkit is missing, as often as something shows it: at first, which
- * is asked, and with each answer.  Once a process.
+ * is asked, with each answer, and when it comes.  Once a process.
  */
 typedef void (*polkit_state_t)(bool missing, void *userdata);
 int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata);
@@ -31,7 +34,8 @@ int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata);
 void polkit_stop(void);
 
 /*
- * To be returned by a method handler.  userdata must live as long as the bus.
+ * To be returned by a method handler.  userdata must live as long as the bus.  Of root's
+ * calls authorized is called at once.
  * details: what polkit's rules and dialogues may want to know, pairs of key and
  * value, ending with NULL.
  */

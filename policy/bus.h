@@ -12,4 +12,7 @@
  */
 #define BUS_PASSWORD_USEC	(15 * 60 * UINT64_C(1000000))
 
+/* The end of a sentence that refuses what polkit has to allow. */
+#define BUS_WHO_MAY	"root may (sudo, pkexec), and whom a rule in /etc/polkit-1/rules.d allows it"
+
 #endif /* NVMX_POLICY_BUS_H */

@@ -38,6 +38,7 @@ comes() {
 # ---- the scene ----
 
 NVMX_UID=64721
+OPERATOR_UID=64722
 
 make_scene() {
 	T=$(mktemp -d /tmp/nvmx-bus.XXXXXX)
@@ -47,24 +48,18 @@ make_scene() {
 	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules"
 	install -d -o $NVMX_UID "$T/kernel"
 
-	# The daemon's user, and one whom polkit trusts.
+	# The daemon's user, and one for operator_may.
 	{ grep -v '^nvmx:' /etc/passwd
 	  echo "nvmx:x:$NVMX_UID:$NVMX_UID::/:/usr/sbin/nologin"
-	  echo "nvmx-operator:x:64722:64722::/:/usr/sbin/nologin"; } >"$T/passwd"
+	  echo "nvmx-operator:x:$OPERATOR_UID:$OPERATOR_UID::/:/usr/sbin/nologin"; } >"$T/passwd"
 	{ grep -v '^nvmx:' /etc/group
-	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:64722:"; } >"$T/group"
+	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:$OPERATOR_UID:"; } >"$T/group"
 	mount --bind "$T/passwd" /etc/passwd
 	mount --bind "$T/group" /etc/group
 
 	cp /usr/share/polkit-1/actions/* "$SOURCE/units/org.nvmx1.policy" "$T/actions"
 	cp /usr/share/polkit-1/rules.d/* "$T/rules" 2>/dev/null
 	cp "$SOURCE/units/libvirt.rules" "$T/rules/60-nvmx-libvirt.rules"
-	cat >"$T/rules/00-nvmx-test.rules" <<-'END'
-	polkit.addRule(function(action, subject) {
-		if (action.id == "org.nvmx1.set-policy" && subject.user == "nvmx-operator")
-			return action.lookup("vm") == "allowed" ? polkit.Result.YES : polkit.Result.NO;
-	});
-	END
 	chmod -R a+rX "$T/actions" "$T/rules"
 	mount --bind "$T/actions" /usr/share/polkit-1/actions
 	mount --bind "$T/rules" /usr/share/polkit-1/rules.d
@@ -140,6 +135,22 @@ stop_polkit() {
 	wait $polkit_pid 2>/dev/null
 	soon lacks_name org.freedesktop.PolicyKit1
 }
+
+# operator_may EXPRESSION: change a VM without a password, by a rule; and nothing else
+operator_may() {
+	cat >"$T/rules/00-nvmx-operator.rules" <<-END
+	polkit.addRule(function(action, subject) {
+		if (action.id == "org.nvmx1.set-policy" && subject.user == "nvmx-operator")
+			return $1 ? polkit.Result.YES : polkit.Result.NO;
+	});
+	END
+	chmod a+r "$T/rules/00-nvmx-operator.rules"
+	stop_polkit
+	start_polkit
+}
+
+# operator ID METHOD ARG...: as vm does, by that operator
+operator() { local path; path=$(vm_path "$1"); shift; as $OPERATOR_UID "$T/bin/call" "$path" org.nvmx1.VM "$@"; }
 
 # start_kernel [no-nested|no-shadow-vmcs|own-list|abi-2]
 start_kernel() {
