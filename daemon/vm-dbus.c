@@ -186,6 +186,20 @@ static int read_changes(sd_bus_message *call, struct policy_change **ret, size_t
 }
 
 /* From the start of the call's arguments: it is read before polkit and after. */
+static int read_set_policy(sd_bus_message *call, const char **ret_name,
+			   struct policy_change **ret_changes, size_t *ret_n)
+{
+	int r;
+
+	r = sd_bus_message_rewind(call, true);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(call, "s", ret_name);
+	if (r < 0)
+		return r;
+	return read_changes(call, ret_changes, ret_n);
+}
+
 static int compute(struct vm *vm, sd_bus_message *call, struct assignment **ret, char **ret_base,
 		   sd_bus_error *error)
 {
@@ -195,13 +209,7 @@ static int compute(struct vm *vm, sd_bus_message *call, struct assignment **ret,
 	size_t n;
 	int r;
 
-	r = sd_bus_message_rewind(call, true);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(call, "s", &name);
-	if (r < 0)
-		return r;
-	r = read_changes(call, &changes, &n);
+	r = read_set_policy(call, &name, &changes, &n);
 	if (r < 0)
 		return r;
 
@@ -255,10 +263,68 @@ static int set_policy_authorized(sd_bus_message *call, void *userdata, sd_bus_er
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+/* As nvmxctl set takes them; NULL if there are none. */
+static int format_changes(sd_bus_message *call, char **ret)
+{
+	_cleanup_free_ struct policy_change *changes = NULL;
+	_cleanup_free_ char *text = NULL;
+	const char *name;
+	size_t n, size;
+	FILE *f;
+	int r;
+
+	r = read_set_policy(call, &name, &changes, &n);
+	if (r < 0)
+		return r;
+	*ret = NULL;
+	if (n == 0)
+		return 0;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s=%s", i > 0 ? " " : "", changes[i].name, changes[i].value);
+	if (fclose(f) != 0)
+		return -ENOMEM;
+	*ret = steal_ptr(text);
+	return 0;
+}
+
+/*
+ * The details are what a rule of polkit's may go by, so none is a thing that the owner of the
+ * VM's process chooses: its name and uuid are told if they are libvirt's word.  policy and
+ * changes: what is to be set; NULL: nothing.
+ */
+static int authorize(struct vm *vm, sd_bus_message *call, const char *policy, const char *changes,
+		     polkit_authorized_t authorized, sd_bus_error *error)
+{
+	bool vouched = vm->domain == VM_DOMAIN_KNOWN;
+	char id[24];
+	const char *const all[][2] = {
+		{ "id", id },
+		{ "vm", vouched ? vm->name : NULL },
+		{ "uuid", vouched ? vm->uuid : NULL },
+		{ "policy", policy },
+		{ "changes", changes },
+	};
+	const char *details[2 * ARRAY_SIZE(all) + 1];
+	size_t n = 0;
+
+	snprintf(id, sizeof(id), "%" PRIu64, vm->id);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i][1]) {
+			details[n++] = all[i][0];
+			details[n++] = all[i][1];
+		}
+	details[n] = NULL;
+	return polkit_authorize(call, ACTION_SET_POLICY, details, authorized, vm->manager, error);
+}
+
 static int method_set_policy(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
+	_cleanup_free_ char *base = NULL, *changes = NULL;
 	_cleanup_assignment_ struct assignment *a = NULL;
-	_cleanup_free_ char *base = NULL;
 	struct vm *vm = userdata;
 	int r;
 
@@ -266,10 +332,11 @@ static int method_set_policy(sd_bus_message *call, void *userdata, sd_bus_error 
 	r = compute(vm, call, &a, &base, error);
 	if (r < 0)
 		return r;
+	r = format_changes(call, &changes);
+	if (r < 0)
+		return r;
 
-	return polkit_authorize(call, ACTION_SET_POLICY,
-				(const char *const[]) { "vm", vm->name, "policy", base, NULL },
-				set_policy_authorized, vm->manager, error);
+	return authorize(vm, call, base, changes, set_policy_authorized, error);
 }
 
 static int reset_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -290,10 +357,7 @@ static int reset_authorized(sd_bus_message *call, void *userdata, sd_bus_error *
 
 static int method_reset(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	struct vm *vm = userdata;
-
-	return polkit_authorize(call, ACTION_SET_POLICY, (const char *const[]) { "vm", vm->name, NULL },
-				reset_authorized, vm->manager, error);
+	return authorize(userdata, call, NULL, NULL, reset_authorized, error);
 }
 
 /* ---- StartProfile, EndProfile ---- */
@@ -339,7 +403,6 @@ static int start_profile_authorized(sd_bus_message *call, void *userdata, sd_bus
 
 static int method_start_profile(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	struct vm *vm = userdata;
 	uint32_t duration_ms;
 	int r;
 
@@ -347,8 +410,7 @@ static int method_start_profile(sd_bus_message *call, void *userdata, sd_bus_err
 	if (r < 0)
 		return r;
 
-	return polkit_authorize(call, ACTION_SET_POLICY, (const char *const[]) { "vm", vm->name, NULL },
-				start_profile_authorized, vm->manager, error);
+	return authorize(userdata, call, NULL, NULL, start_profile_authorized, error);
 }
 
 /* Of the caller's own: nobody else's can be ended, so polkit is not asked. */
