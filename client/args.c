@@ -60,7 +60,7 @@ static int parse_json_mode(const char *s, enum json_mode *ret, char **ret_error)
 	else if (streq(s, "short"))
 		*ret = JSON_SHORT;
 	else
-		return error_set(ret_error, -EINVAL, "--json=%s is not known; it is pretty, short "
+		return error_set(ret_error, -EINVAL, "--json=%s is not known; it takes pretty, short "
 				 "or off.", s);
 	return 0;
 }
@@ -81,8 +81,8 @@ static bool parse_number(const char *s, int *ret)
 static int parse_vcpu(const char *s, int *ret, char **ret_error)
 {
 	if (!parse_number(s, ret))
-		return error_set(ret_error, -EINVAL, "--vcpu=%s is not the number of a vCPU; they "
-				 "count from 0.", s);
+		return error_set(ret_error, -EINVAL, "--vcpu=%s is not the number of a vCPU; vCPUs "
+				 "are numbered from 0.", s);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ static int parse_count(const char *s, uint64_t *ret, char **ret_error)
 	int n;
 
 	if (!parse_number(s, &n) || n == 0)
-		return error_set(ret_error, -EINVAL, "--count=%s is not how often; it is a number from 1.",
+		return error_set(ret_error, -EINVAL, "--count=%s is not a number of updates; it takes 1 or more.",
 				 s);
 	*ret = n;
 	return 0;
@@ -115,8 +115,8 @@ int args_parse_seconds(const char *option, const char *s, uint64_t *ret_usec, ch
 		*ret_usec = usec;
 		return 0;
 	}
-	return error_set(ret_error, -EINVAL, "%s=%s is no time; it is a number of seconds such as 10, "
-			 "or with a unit, such as 500ms or 1min.", option, s);
+	return error_set(ret_error, -EINVAL, "%s=%s is not a time; it takes a number of seconds such as 10, "
+			 "or one with a unit, such as 500ms or 1min.", option, s);
 }
 
 static int parse_format(const char *s, enum metrics_format *ret, char **ret_error)
@@ -126,7 +126,7 @@ static int parse_format(const char *s, enum metrics_format *ret, char **ret_erro
 	else if (streq(s, "prometheus"))
 		*ret = FORMAT_PROMETHEUS;
 	else
-		return error_set(ret_error, -EINVAL, "--format=%s is not known; it is openmetrics "
+		return error_set(ret_error, -EINVAL, "--format=%s is not known; it takes openmetrics "
 				 "or prometheus.", s);
 	return 0;
 }
@@ -207,10 +207,10 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 		return error_set(ret_error, -EINVAL, "%s needs an argument.", argv[optind - 1]);
 	default:
 		if (optopt && optopt < 0x100 && strncmp(argv[optind - 1], "--", 2) != 0)
-			return error_set(ret_error, -EINVAL, "There is no option -%c; "
-					 "\"nvmxctl --help\" lists them.", optopt);
-		return error_set(ret_error, -EINVAL, "Option %s is not known, or not so; "
-				 "\"nvmxctl --help\" lists them.", argv[optind - 1]);
+			return error_set(ret_error, -EINVAL, "Unknown option -%c; "
+					 "\"nvmxctl --help\" lists the options.", optopt);
+		return error_set(ret_error, -EINVAL, "Unknown option %s, or it takes no argument; "
+				 "\"nvmxctl --help\" lists the options.", argv[optind - 1]);
 	}
 }
 
@@ -234,8 +234,8 @@ static int check_options(const struct args *a, char **ret_error)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(verb_options); i++)
 		if (a->options & ~a->verb->options & verb_options[i].bit)
-			return error_set(ret_error, -EINVAL, "%s is not for \"%s\"; \"nvmxctl %s "
-					 "--help\" says what is.", verb_options[i].name,
+			return error_set(ret_error, -EINVAL, "%s cannot be used with \"%s\"; \"nvmxctl %s "
+					 "--help\" lists its options.", verb_options[i].name,
 					 a->verb->name, a->verb->name);
 	return 0;
 }
@@ -272,11 +272,11 @@ static int find_verb(const struct verb *verbs, struct args *a, char **ret_error)
 			v++;
 		nearest = v->name ? NULL : nearest_verb(verbs, a->parameters[0]);
 		if (nearest)
-			return error_set(ret_error, -EINVAL, "There is no verb \"%s\"; did you mean "
+			return error_set(ret_error, -EINVAL, "Unknown verb \"%s\"; did you mean "
 					 "\"%s\"?", a->parameters[0], nearest);
 		if (!v->name)
-			return error_set(ret_error, -EINVAL, "There is no verb \"%s\"; "
-					 "\"nvmxctl --help\" lists them.", a->parameters[0]);
+			return error_set(ret_error, -EINVAL, "Unknown verb \"%s\"; "
+					 "\"nvmxctl --help\" lists the verbs.", a->parameters[0]);
 		a->parameters++;
 		a->n_parameters--;
 		a->named = true;
@@ -290,7 +290,7 @@ static int check_verb(const struct args *a, char **ret_error)
 	const struct verb *v = a->verb;
 
 	if (a->n_parameters < v->min || (v->max >= 0 && a->n_parameters > v->max))
-		return error_set(ret_error, -EINVAL, "Too %s parameters; it is \"nvmxctl %s%s%s\".",
+		return error_set(ret_error, -EINVAL, "Too %s arguments; the usage is \"nvmxctl %s%s%s\".",
 				 a->n_parameters < v->min ? "few" : "many",
 				 v->name, *v->parameters ? " " : "", v->parameters);
 	return check_options(a, ret_error);
@@ -327,7 +327,7 @@ int args_parse(int argc, char **argv, const struct verb *verbs, struct args *ret
 	a.n_parameters = argc - optind;
 
 	if (a.host && a.machine)
-		return error_set(ret_error, -EINVAL, "--host and --machine do not go together.");
+		return error_set(ret_error, -EINVAL, "--host and --machine cannot be used together.");
 	if (!a.version) {
 		r = find_verb(verbs, &a, ret_error);
 		if (r >= 0 && !a.help && streq(a.verb->name, "help"))
@@ -361,7 +361,7 @@ int args_parse_changes(char **parameters, int n, const char **ret_policy,
 		}
 		if (!equals || equals == parameters[i] || !equals[1])
 			return error_set(ret_error, -EINVAL, "\"%s\" is not FIELD=CLASS%s.",
-					 parameters[i], i == 0 ? ", and no policy's name" : "");
+					 parameters[i], i == 0 ? " and not the name of a policy" : "");
 		*equals = '\0';
 		if (streq(parameters[i], "policy")) {
 			if (*policy)

@@ -45,7 +45,7 @@ static const struct {
 	  "Load it (modprobe kvm_intel); see nvmx(4)." },
 	{ "no-nested", NEED_NESTED,
 	  "Nested virtualization is off (kvm_intel nested=0): VMs cannot use VMX, and there is "
-	  "nothing to count or steer. Load kvm_intel with nested=1." },
+	  "nothing to count. Load kvm_intel with nested=1." },
 	{ "no-shadow-vmcs", NEED_SHADOWING,
 	  "VMCS shadowing is off (the processor lacks it, or kvm_intel enable_shadow_vmcs=0): "
 	  "every access exits, and no policy can change that." },
@@ -316,7 +316,7 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 	}
 	if (n <= 1)
 		return STATUS_DONE;
-	fprintf(stderr, "nvmxctl: \"%s\" may be any of %s%s; give more of it, or the id.\n", prefix, others,
+	fprintf(stderr, "nvmxctl: \"%s\" is ambiguous: %s%s; give the whole name, or the id.\n", prefix, others,
 		used >= sizeof(others) ? "..." : "");
 	free(*ret_path);
 	*ret_path = NULL;

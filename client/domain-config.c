@@ -107,8 +107,8 @@ static int look_at(struct domain_config *d)
 	if (r < 0)
 		return fail(d);
 	if (r == 0) {
-		fprintf(stderr, "nvmxctl: Domain %s is transient: it has no configuration that could be "
-			"changed. Use --live, which holds until it ends.\n", safe ?: "");
+		fprintf(stderr, "nvmxctl: Domain %s is transient and has no configuration that could be "
+			"changed. Use --live, which is in force until it ends.\n", safe ?: "");
 		return STATUS_FAILED;
 	}
 	d->before = libvirt.virDomainGetMetadata(d->domain, VIR_DOMAIN_METADATA_ELEMENT, METADATA_NAMESPACE,
@@ -184,8 +184,8 @@ int domain_config_find_vm(struct client *c, const char *path, struct domain_conf
 		return fail(d);
 
 	name = render_safe(json_get_text(vm, "name"));
-	fprintf(stderr, "nvmxctl: VM %s (%s) is no domain of libvirt (%s), so there is no configuration that "
-		"could be changed. Use --live, which holds until it ends.\n", json_get_text(vm, "id"),
+	fprintf(stderr, "nvmxctl: VM %s (%s) is not a domain of libvirt (%s) and has no configuration that "
+		"could be changed. Use --live, which is in force until it ends.\n", json_get_text(vm, "id"),
 		name ?: "", d->uri);
 	return STATUS_FAILED;
 }
@@ -201,7 +201,7 @@ static bool starts_with(virDomainPtr domain, const char *prefix)
 
 static int fail_ambiguous(const char *prefix, virDomainPtr *domains, int n)
 {
-	fprintf(stderr, "nvmxctl: \"%s\" may be any of", prefix);
+	fprintf(stderr, "nvmxctl: \"%s\" is ambiguous:", prefix);
 	for (int i = 0, k = 0; i < n; i++) {
 		_cleanup_free_ char *name = NULL;
 
@@ -210,7 +210,7 @@ static int fail_ambiguous(const char *prefix, virDomainPtr *domains, int n)
 		name = render_safe(libvirt.virDomainGetName(domains[i]) ?: "");
 		fprintf(stderr, "%s %s", k++ ? "," : "", name ?: "");
 	}
-	fprintf(stderr, "; give more of it.\n");
+	fprintf(stderr, "; give the whole name.\n");
 	return STATUS_NO_VM;
 }
 
@@ -275,7 +275,7 @@ int domain_config_restore(struct domain_config *d)
 
 	r = domain_config_set(d, d->before);
 	if (r != STATUS_DONE)
-		fprintf(stderr, "nvmxctl: The configuration of the domain could not be put back; "
+		fprintf(stderr, "nvmxctl: The configuration of the domain could not be restored; "
 			"see it with \"virsh metadata --config\".\n");
 	return r;
 }

@@ -16,24 +16,24 @@ static const struct {
 	{ ARGS_DURATION,	"    --duration=TIME",		"Measure for that long (10, 500ms, 1min)" },
 	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write a policy with the best classes" },
 	{ ARGS_HTML,		"    --html=FILE",		"Write a page in HTML, with bars" },
-	{ ARGS_FORMAT,		"    --format=FORMAT",		"openmetrics, or prometheus for node_exporter" },
-	{ ARGS_OUTPUT,		"    --output=FILE",		"Write it there, all or nothing" },
-	{ ARGS_BATCH,		"    --batch",			"Print, for logs, instead of a screen" },
-	{ ARGS_INTERVAL,	"    --interval=TIME",		"Look so often" },
-	{ ARGS_COUNT,		"    --count=N",		"Print so many times, then end" },
-	{ ARGS_LIVE,		"    --live",			"Of the running VM (the default)" },
-	{ ARGS_CONFIG,		"    --config",			"In the domain's configuration, for its next start" },
-	{ ARGS_VCPU,		"    --vcpu=N",		"Counters of this vCPU only" },
-	{ 0,			"-h, --help",			"Show this help; with a verb, that verb's" },
+	{ ARGS_FORMAT,		"    --format=FORMAT",		"Text format: openmetrics, or prometheus" },
+	{ ARGS_OUTPUT,		"    --output=FILE",		"Write to FILE, replacing it atomically" },
+	{ ARGS_BATCH,		"    --batch",			"Print tables instead of showing a screen" },
+	{ ARGS_INTERVAL,	"    --interval=TIME",		"Time between updates (2, 500ms, 1min)" },
+	{ ARGS_COUNT,		"    --count=N",		"Number of updates, then exit" },
+	{ ARGS_LIVE,		"    --live",			"Change the running VM (the default)" },
+	{ ARGS_CONFIG,		"    --config",			"Change the domain's configuration, for its next start" },
+	{ ARGS_VCPU,		"    --vcpu=N",		"Show the counters of this vCPU only" },
+	{ 0,			"-h, --help",			"Show this help, or that of a verb" },
 	{ 0,			"    --version",		"Show the version" },
 	{ 0,			"    --json=MODE",		"Print JSON: pretty, short or off" },
 	{ 0,			"-j",				"Print JSON: pretty on a terminal, short elsewhere" },
-	{ 0,			"-q, --quiet",			"No notes and no summaries" },
-	{ 0,			"    --no-legend",		"No headings and no summaries" },
+	{ 0,			"-q, --quiet",			"Suppress notes and summaries" },
+	{ 0,			"    --no-legend",		"Do not print headings and summaries" },
 	{ 0,			"    --no-pager",		"Do not pipe output into a pager" },
 	{ 0,			"    --no-ask-password",	"Do not ask for a password" },
-	{ 0,			"-H, --host=[USER@]HOST",	"Talk to the host over ssh" },
-	{ 0,			"-M, --machine=NAME",		"Talk to the local container" },
+	{ 0,			"-H, --host=[USER@]HOST",	"Operate on a remote host, over ssh" },
+	{ 0,			"-M, --machine=NAME",		"Operate on a local container" },
 };
 
 static void put_options(FILE *f, const char *title, unsigned int bits, bool of_all)
@@ -70,7 +70,7 @@ void help_put_verb(FILE *f, const struct verb *v)
 void help_put(FILE *f, const struct verb *verbs)
 {
 	fputs("nvmxctl [OPTION...] [VERB]\n\n"
-	      "See and steer what nested virtualization costs, per VM.\n\n"
+	      "See and tune what nested virtualization costs, per VM.\n\n"
 	      "Verbs:\n", f);
 	for (const struct verb *v = verbs; v->name; v++)
 		put_verb(f, v);

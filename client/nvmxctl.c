@@ -23,21 +23,21 @@ static const struct verb verbs[] = {
 	  "" },
 	{ "set",    "DOMAIN [policy=NAME] [FIELD=CLASS...]", "Set a VM's policy, or change it",
 	  2, -1, verb_set, ARGS_LIVE | ARGS_CONFIG,
-	  "\nNAME alone, first, does for policy=NAME; without it the changes go on top of\n"
-	  "what is there.  All of it is done, or nothing.  It holds until the VM ends,\n"
-	  "until \"nvmxctl reset\", or until the domain's metadata change; with --config from\n"
-	  "each start on.\n" ABOUT_CLASSES },
-	{ "reset",  "DOMAIN", "Drop what was set", 1, 1, verb_reset,
+	  "\nNAME alone, as the first, means policy=NAME; without it the changes are made on\n"
+	  "top of what is there.  All of it is done, or nothing.  It stays until the VM\n"
+	  "ends, until \"nvmxctl reset\", or until the domain's metadata change; with\n"
+	  "--config, it is there from each start on.\n" ABOUT_CLASSES },
+	{ "reset",  "DOMAIN", "Reset a VM's policy", 1, 1, verb_reset,
 	  ARGS_LIVE | ARGS_CONFIG,
-	  "\nThe policy is again that of the metadata, of a match, or the default.  With\n"
-	  "--config the policy is taken out of the domain's metadata, for its next start.\n" },
+	  "\nThe policy is then that of the metadata, of a match, or the default.  With\n"
+	  "--config the policy is removed from the domain's metadata, for its next start.\n" },
 	{ "reload", "", "Have nvmxd read its configuration and policy files", 0, 0, verb_reload, 0,
 	  "\nThe policies are then applied to the VMs, but for those whose policy was set at\n"
 	  "run time.  If a file is broken it fails, and says which; the others are in use.\n" },
-	{ "fields", "[DOMAIN]", "List the fields, and their classes for a VM", 0, 1, verb_fields, 0,
-	  "\nFLAGS: eager (written at each entry into L2), slow (a change sends the next\n"
-	  "entry the slow path), lazy (fetched at each exit if shadowed), absent (not in\n"
-	  "this processor).\n" },
+	{ "fields", "[DOMAIN]", "List VMCS fields, and their classes for a VM", 0, 1, verb_fields, 0,
+	  "\nFLAGS: eager (written at each entry into L2), slow (a change makes the next\n"
+	  "entry take the slow path), lazy (fetched at each exit if shadowed), absent (this\n"
+	  "processor does not have it).\n" },
 	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats,
 	  ARGS_VCPU,
 	  "\nThey count from the creation of the vCPUs and are never reset.\n" },
@@ -52,8 +52,8 @@ static const struct verb verbs[] = {
 	  "output.\n" },
 	{ "metrics", "", "Print the counters of all VMs for Prometheus", 0, 0, verb_metrics,
 	  ARGS_FORMAT | ARGS_OUTPUT,
-	  "\nThe fields of a VM are those that L1 accessed.  nvmx-metrics.timer has it\n"
-	  "written for node_exporter, every 30 seconds.\n" },
+	  "\nOnly fields that L1 accessed have metrics.  nvmx-metrics.timer writes them for\n"
+	  "node_exporter, every 30 seconds.\n" },
 	{ "diagnose", "[DOMAIN]", "Say which VMs nesting is costly for, and what helps", 0, 1, verb_diagnose,
 	  ARGS_DURATION | ARGS_ALL,
 	  "\nOf each VM whose VMREAD and VMWRITE exits take 2 % of a processor or more, as\n"
@@ -66,10 +66,10 @@ static const struct verb verbs[] = {
 	  "of L2, which are the entry, VMREADs and VMWRITEs.  VMCS/S: the latter two per\n"
 	  "second.\n"
 	  "Keys: q quit, Enter the fields of a VM, / filter, e x v n i sort, h help.\n" },
-	{ "monitor", "", "Print what happens to VMs and policies", 0, 0, verb_monitor, 0,
-	  "\nVMs that come (new) and go (gone), and what of them changed: name, first use of\n"
-	  "VMX, policy.  One line each, or one JSON object each, until Ctrl-C.\n" },
-	{ "policy", "list | show NAME | check FILE... | edit NAME", "Look at policies, check files, edit one",
+	{ "monitor", "", "Print events of VMs and policies as they happen", 0, 0, verb_monitor, 0,
+	  "\nEvents are new, gone, changed (name, first use of VMX, policy), nvmxd-started\n"
+	  "and nvmxd-stopped.  One line each, or one JSON object each, until Ctrl-C.\n" },
+	{ "policy", "list | show NAME | check FILE... | edit NAME", "List, show, check or edit policies",
 	  1, -1, verb_policy, 0,
 	  "\ncheck says whether nvmxd would use the files, beside those that there are.\n"
 	  "edit opens the policy's file, or a new one, in $SYSTEMD_EDITOR, $EDITOR or\n"

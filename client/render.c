@@ -134,9 +134,9 @@ static void put_fields(FILE *f, struct json_object *fields)
 static const char *shadowing_text(const char *shadowing)
 {
 	if (streq(shadowing, "inert-evmcs"))
-		return "inert-evmcs (L1 uses an enlightened VMCS: the policy does nothing)";
+		return "inert-evmcs (L1 uses an enlightened VMCS: the policy has no effect)";
 	if (streq(shadowing, "inert-kernel"))
-		return "inert-kernel (VMCS shadowing is off: the policy does nothing)";
+		return "inert-kernel (VMCS shadowing is off: the policy has no effect)";
 	if (streq(shadowing, "profiling"))
 		return "profiling (a profiling window is open: every field is intercepted until it ends)";
 	return shadowing;

@@ -73,7 +73,7 @@ static const char *const help_lines[] = {
 	"ENTRIES/S    entries of L1 into L2, per second",
 	"EXITS/L2     exits from L1 per exit of L2: the entry, VMREAD, VMWRITE",
 	"VMCS/S       VMREAD and VMWRITE exits, per second",
-	"SHADOWING    active, profiling, or why the policy does nothing",
+	"SHADOWING    active, profiling, or why the policy has no effect",
 };
 
 static volatile sig_atomic_t ended;

@@ -227,7 +227,7 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
 	if (sd_bus_message_read(message, "sss", &name, &before, &after) < 0 ||
 	    !streq(name, NVMX_BUS_NAME))
 		return 0;
-	put_event(m, isempty(after) ? "nvmxd-gone" : "nvmxd-there", NULL);
+	put_event(m, isempty(after) ? "nvmxd-stopped" : "nvmxd-started", NULL);
 	if (!isempty(after))
 		take_stock(m, true);
 	return 0;
@@ -294,10 +294,10 @@ int verb_monitor(struct client *c)
 			r = watch(&m);
 	}
 	if (r < 0) {
-		fprintf(stderr, "nvmxctl: The bus cannot be watched: %s.\n", strerror(-r));
+		fprintf(stderr, "nvmxctl: The signals of nvmxd cannot be received: %s.\n", strerror(-r));
 		m.status = STATUS_FAILED;
 	} else if (r > 0 && m.status == STATUS_DONE) {
-		fprintf(stderr, "nvmxctl: The bus is gone.\n");
+		fprintf(stderr, "nvmxctl: The connection to the bus is lost.\n");
 		m.status = STATUS_FAILED;
 	}
 	json_object_put(m.vms);

@@ -89,7 +89,7 @@ static int set_config(struct client *c, const char *before, const struct change 
 	int r;
 
 	if (before && !*change->policy && metadata_parse(before, &old, &sentence) < 0) {
-		fprintf(stderr, "nvmxctl: The domain's configuration has a policy that cannot be changed: %s "
+		fprintf(stderr, "nvmxctl: The policy in the domain's configuration cannot be changed: %s "
 			"Give policy=NAME to replace it.\n", sentence ?: "Out of memory.");
 		return STATUS_FAILED;
 	}
@@ -102,8 +102,8 @@ static int set_config(struct client *c, const char *before, const struct change 
 	if (table.n > 0)
 		r = check(c, new, change, &table);
 	else if (!c->args->quiet)
-		fprintf(stderr, "nvmxctl: Note: Without nvmxd and its kernel it is not known whether there are "
-			"such fields, classes and policies.\n");
+		fprintf(stderr, "nvmxctl: Note: Without nvmxd and its kernel it cannot be checked whether these "
+			"fields, classes and policies exist.\n");
 	if (r == STATUS_DONE && metadata_format(new, ret) < 0)
 		r = fail(NULL);
 	return r;

@@ -95,7 +95,7 @@ static void test_vm(void **state)
 		"                    vmwrite-any-field=hide\n"
 		" VMWRITE any field: hide\n"
 		"   Shadowed fields: 2 read-write, 1 read-only\n"
-		"         Shadowing: inert-evmcs (L1 uses an enlightened VMCS: the policy does nothing)\n"
+		"         Shadowing: inert-evmcs (L1 uses an enlightened VMCS: the policy has no effect)\n"
 		"             Error: No such thing.\n");
 }
 
