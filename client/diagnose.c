@@ -99,7 +99,7 @@ static bool judge_state(struct json_object *v, struct json_object *vm, const cha
 		hint_add(commands_of(v), "modprobe -r kvm_intel && modprobe kvm_intel nested=1");
 	} else if (!json_object_get_boolean(json_get(vm, "vmxon"))) {
 		say(v, "not-nested", "Not nested: it has not used VMX since it was started. If it is slow, "
-		    "the reason is another.");
+		    "nesting is not the reason.");
 	} else if (streq(shadowing, "inert-evmcs")) {
 		say(v, "inert-evmcs", "Nested, with an enlightened VMCS, as Hyper-V uses: L1's accesses to "
 		    "it are plain memory accesses, which do not exit. No policy has an effect.");

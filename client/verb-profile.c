@@ -426,7 +426,7 @@ static int write_policy(struct job *j)
 		return r;
 	add_steps(j, name);
 	if (!j->c->args->quiet) {
-		fprintf(stderr, "nvmxctl: Policy %s is in %s. What is left to do to use it%s:\n", name,
+		fprintf(stderr, "nvmxctl: Policy %s is in %s. To use it%s:\n", name,
 			j->c->args->policy_out, j->hint.is_domain ? ", now and from the next start on" : "");
 		hint_print(stderr, commands);
 	}
