@@ -12,11 +12,15 @@
 /* nvmxd answers after BUS_PASSWORD_USEC at the latest, if it is there and not too busy. */
 #define TIMEOUT_PASSWORD_USEC	(BUS_PASSWORD_USEC + 60 * UINT64_C(1000000))
 
+#define ERROR_NO_VM	"org.nvmx1.Error.NoSuchVM"
+#define ERROR_AMBIGUOUS	"org.nvmx1.Error.AmbiguousName"
+
 static const struct {
 	const char *name;
 	int status;
 } error_statuses[] = {
-	{ "org.nvmx1.Error.NoSuchVM",					STATUS_NO_VM },
+	{ ERROR_NO_VM,							STATUS_NO_VM },
+	{ ERROR_AMBIGUOUS,						STATUS_NO_VM },
 	{ "org.nvmx1.Error.VMGone",					STATUS_NO_VM },
 	{ "org.nvmx1.Error.NoKernelSupport",				STATUS_NO_KERNEL },
 	{ SD_BUS_ERROR_ACCESS_DENIED,					STATUS_REFUSED },
@@ -323,7 +327,10 @@ static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 	return STATUS_NO_VM;
 }
 
-/* By what is whole, not a beginning; negative errno and error: there is none, or nvmxd cannot say. */
+/*
+ * By what is whole, not a beginning; negative errno and error: there is none, there are several,
+ * or nvmxd cannot say.
+ */
 static int find_exactly(struct client *c, const char *name, sd_bus_error *error, char **ret_path)
 {
 	_cleanup_bus_error_ sd_bus_error pid_error = SD_BUS_ERROR_NULL;
@@ -334,11 +341,15 @@ static int find_exactly(struct client *c, const char *name, sd_bus_error *error,
 
 	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetVM",
 			       error, &reply, "s", name);
-	/* The first error is the one about what was asked for. */
-	if (r < 0 && client_error_status(error) == STATUS_NO_VM && parse_pid(name, &pid) &&
-	    sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
-			       "GetVMByPID", &pid_error, &reply, "u", pid) >= 0)
-		r = 0;
+	if (r < 0 && sd_bus_error_has_name(error, ERROR_NO_VM) && parse_pid(name, &pid)) {
+		r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
+				       "GetVMByPID", &pid_error, &reply, "u", pid);
+		/* Else the first error is the one about what was asked for. */
+		if (sd_bus_error_has_name(&pid_error, ERROR_AMBIGUOUS)) {
+			sd_bus_error_free(error);
+			(void)sd_bus_error_move(error, &pid_error);
+		}
+	}
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
 	if (r < 0)
@@ -354,6 +365,18 @@ bool client_find_vm_quietly(struct client *c, const char *name, char **ret_path)
 	return c->bus && find_exactly(c, name, &error, ret_path) >= 0;
 }
 
+int client_find_vm_exactly(struct client *c, const char *name, char **ret_path)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	*ret_path = NULL;
+	if (!c->bus)
+		return STATUS_DONE;
+	r = find_exactly(c, name, &error, ret_path);
+	return sd_bus_error_has_name(&error, ERROR_AMBIGUOUS) ? client_fail(&error, r) : STATUS_DONE;
+}
+
 int client_find_vm(struct client *c, const char *name, char **ret_path)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -361,7 +384,7 @@ int client_find_vm(struct client *c, const char *name, char **ret_path)
 
 	r = find_exactly(c, name, &error, ret_path);
 	/* An exact name that two have is nothing to look for beginnings of. */
-	if (r < 0 && client_error_status(&error) == STATUS_NO_VM && !strstr(error.message, " may be VM ")) {
+	if (r < 0 && sd_bus_error_has_name(&error, ERROR_NO_VM)) {
 		int status = find_by_prefix(c, name, ret_path);
 
 		if (status != STATUS_DONE || *ret_path)

@@ -249,8 +249,12 @@ int domain_config_find(struct client *c, const char *name, struct domain_config 
 		return fail(d);
 	if (!d->domain)
 		d->domain = libvirt.virDomainLookupByUUIDString(d->conn, name);
-	if (!d->domain && client_find_vm_quietly(c, name, &path))
+	if (!d->domain)
+		r = client_find_vm_exactly(c, name, &path);
+	if (path)
 		return domain_config_find_vm(c, path, d);
+	if (r != STATUS_DONE)
+		return r;
 	if (!d->domain && *name)
 		r = find_by_prefix(d, name);
 	if (d->domain)

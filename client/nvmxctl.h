@@ -159,6 +159,8 @@ int client_reload(struct client *c, sd_bus_error *error);
 int client_find_vm(struct client *c, const char *name, char **ret_path);
 /* In full, or by id or pid, and nothing said; false, too, if nvmxd cannot be asked. */
 bool client_find_vm_quietly(struct client *c, const char *name, char **ret_path);
+/* The same, but that it fails if several are called so; else *ret_path is NULL if there is none. */
+int client_find_vm_exactly(struct client *c, const char *name, char **ret_path);
 
 /* One complete value of the message as JSON; negative errno. */
 int client_read_json(sd_bus_message *m, struct json_object **ret);

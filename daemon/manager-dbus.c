@@ -229,7 +229,7 @@ static int find_one(const struct manager *m, vm_test_t test, const char *name,
 		if (!test(m->vms[i], name))
 			continue;
 		if (found)
-			return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
+			return sd_bus_error_setf(error, NVMX_ERROR("AmbiguousName"),
 						 "\"%s\" may be VM %" PRIu64 " or VM %" PRIu64 "; give the id.",
 						 name, found->id, m->vms[i]->id);
 		found = m->vms[i];

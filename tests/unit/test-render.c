@@ -257,6 +257,7 @@ static void test_error_statuses(void **state)
 		int status;
 	} expected[] = {
 		{ "org.nvmx1.Error.NoSuchVM", STATUS_NO_VM },
+		{ "org.nvmx1.Error.AmbiguousName", STATUS_NO_VM },
 		{ "org.nvmx1.Error.VMGone", STATUS_NO_VM },
 		{ "org.nvmx1.Error.NoKernelSupport", STATUS_NO_KERNEL },
 		{ "org.nvmx1.Error.NoSuchField", STATUS_FAILED },
