@@ -264,7 +264,7 @@ static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *err
 	}
 
 	/* The name may be as long as a message, and cut it may be no text. */
-	error_set(&sentence, 0, "No running VM has the name, uuid or id \"%.64s\"; nvmxctl list says which there are.",
+	error_set(&sentence, 0, "No running VM has the name, uuid or id \"%.64s\"; \"nvmxctl list\" lists the VMs.",
 		  name);
 	return sd_bus_error_set(error, NVMX_ERROR("NoSuchVM"), sentence);
 }
@@ -292,7 +292,7 @@ static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_err
 		return sd_bus_reply_method_return(call, "o", vm->path);
 
 	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
-				 "Process %" PRIu32 " runs no VM; nvmxctl list says which there are.", pid);
+				 "Process %" PRIu32 " runs no VM; \"nvmxctl list\" lists the VMs.", pid);
 }
 
 /* ---- fields and policies ---- */
@@ -569,7 +569,7 @@ int manager_bus_take_name(struct manager *m)
 		return -EADDRINUSE;
 	}
 	if (r < 0)
-		log_error("The name %s could not be had on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
+		log_error("The name %s could not be acquired on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
 	return r;
 }
 

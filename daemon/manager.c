@@ -37,12 +37,12 @@ const char *manager_why_unsupported(const struct manager *m)
 	switch (m->support) {
 	case KERNEL_NO_MODULE:
 		if (m->link_error == -EACCES)
-			return "/dev/nvmx may not be opened: nvmxd must be in the device's group; then it goes on by itself.";
+			return "/dev/nvmx cannot be opened: nvmxd must be in the device's group; it then continues by itself.";
 		if (m->link_error == -EPERM)
 			return "/dev/nvmx may not be opened, as it appeared after nvmxd.service was started: \"systemctl restart nvmxd\".";
 		if (m->link_error == -EPROTONOSUPPORT)
 			return "The kvm-intel module is of another version than nvmxd: install both from the same nvmx.";
-		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx, then nvmxd goes on by itself.";
+		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx; nvmxd then continues by itself.";
 	case KERNEL_NO_NESTED:
 		return "Policies have no effect, because kvm-intel was loaded with nested=0: load it with nested=1.";
 	case KERNEL_NO_SHADOW_VMCS:
@@ -66,7 +66,7 @@ size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_
 	if (m->libvirt && !m->libvirt_connected)
 		ret[n++] = "libvirt is not connected: until it is, domains that start get no policy of their metadata or name.";
 	if (m->polkit_missing)
-		ret[n++] = "polkit is not there: only root may change something.";
+		ret[n++] = "polkit is not available: only root may change anything.";
 	if (m->config_error)
 		ret[n++] = m->config_error;
 	if (m->policy_error)
@@ -124,9 +124,9 @@ static void on_polkit(bool missing, void *userdata)
 
 	m->polkit_missing = missing;
 	if (missing)
-		log_event(LOG_NOTICE, MESSAGE_POLKIT_MISSING, "polkit is not there: only root may change something.");
+		log_event(LOG_NOTICE, MESSAGE_POLKIT_MISSING, "polkit is not available: only root may change anything.");
 	else
-		log_info("polkit is there.");
+		log_info("polkit is available.");
 	manager_missing_changed(m);
 }
 
@@ -196,7 +196,7 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 	manager_bus_vm_new(m, vm);
 	manager_bus_changed(m, "NVMs");
 	manager_update_status(m);
-	log_vm_event(vm, LOG_INFO, MESSAGE_VM_NEW, "VM %" PRIu64 " (%s, process %d) is there, with policy %s (%s).",
+	log_vm_event(vm, LOG_INFO, MESSAGE_VM_NEW, "VM %" PRIu64 " (%s, process %d) was found, with policy %s (%s).",
 		     vm->id, vm->name, (int)vm->pid, vm->policy.base,
 		     policy_source_to_string(vm->policy.source));
 	vm_ask_libvirt(vm);
@@ -310,7 +310,7 @@ static void drop_kernel(struct manager *m)
 
 static void lose_kernel(struct manager *m, int r)
 {
-	log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s went away (%s); waiting for it to come back.", m->link.path, strerror(-r));
+	log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s has disappeared (%s); waiting for it to come back.", m->link.path, strerror(-r));
 	drop_kernel(m);
 	m->link_error = -ENOENT;
 	set_support(m, KERNEL_NO_MODULE);
@@ -347,7 +347,7 @@ static int read_kernel(struct manager *m)
 	if (r < 0)
 		return r;
 	if (info.abi_version != NVMX_ABI_VERSION) {
-		log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "The kvm-intel module speaks version %u of its interface and nvmxd version %u: install both from the same nvmx.",
+		log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "The interface of the kvm-intel module has version %u, that of nvmxd version %u: install both from the same nvmx.",
 			  info.abi_version, NVMX_ABI_VERSION);
 		return -EPROTONOSUPPORT;
 	}
@@ -408,7 +408,7 @@ static int try_kernel(struct manager *m)
 		else if (is_shortage(r))
 			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s cannot be used for now: %s.", m->link.path, strerror(-r));
 		else
-			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s is not there (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
+			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s does not exist (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
 				   m->link.path, strerror(-r));
 		return r;
 	}
@@ -419,7 +419,7 @@ static int try_kernel(struct manager *m)
 	if (why)
 		log_event(LOG_WARNING, MESSAGE_KERNEL_INERT, "%s", why);
 	else
-		log_event(LOG_INFO, MESSAGE_KERNEL_READY, "%s is there, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
+		log_event(LOG_INFO, MESSAGE_KERNEL_READY, "%s is ready, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
 			 m->n_vms, m->n_vms == 1 ? "" : "s");
 	return 0;
 }

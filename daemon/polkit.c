@@ -94,7 +94,7 @@ static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error 
 		if (polkit_is_absent(e)) {
 			set_state(true);
 			return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-						 "%s is root's alone, because polkit is not there to be asked: use sudo, or install polkitd.",
+						 "%s is allowed to root only, because polkit is not available: use sudo, or install polkitd.",
 						 q->action);
 		}
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
@@ -121,7 +121,7 @@ static int decide(const struct question *q, sd_bus_message *reply, sd_bus_error 
 					 "%s needs a password, and uid %u has no polkit agent that could ask for one (pkttyagent does on a terminal): " WHO_MAY,
 					 q->action, q->uid);
 	return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-				 "polkit does not allow uid %u %s, by a rule or for want of the right password: " WHO_MAY,
+				 "polkit does not allow uid %u %s, by a rule or for lack of the right password: " WHO_MAY,
 				 q->uid, q->action);
 }
 

@@ -577,7 +577,7 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *user
 	if (id <= m->last_id)
 		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " is gone.", id);
 	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
-				 "There has been no VM %" PRIu64 "; nvmxctl list says which there are.", id);
+				 "There has been no VM %" PRIu64 "; \"nvmxctl list\" lists the VMs.", id);
 }
 
 static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
