@@ -283,6 +283,18 @@ int config_load(const char *const *dirs, policy_set_error_t on_error, void *user
 	return l.unusable;
 }
 
+void config_restrict(struct config *c)
+{
+	*c->default_policy = *c->default_policy_place = '\0';
+	c->statistics_interval = 0;
+	c->libvirt_read_only = true;
+}
+
+bool config_is_restricted(const struct config *c)
+{
+	return !*c->default_policy;
+}
+
 void config_clear(struct config *c)
 {
 	free(c->default_policy);

@@ -18,7 +18,7 @@
 #define CONFIG_NO_LIBVIRT		"none"
 
 struct config {
-	char *default_policy;		/* a valid policy name, not looked up */
+	char *default_policy;		/* a valid policy name, not looked up; "": not known */
 	char *default_policy_place;	/* "FILE:LINE: .default-policy: "; "": not set */
 	int statistics_interval;	/* seconds; 0: no statistics in the metadata */
 	char *libvirt_uri;		/* CONFIG_NO_LIBVIRT: without libvirt */
@@ -48,6 +48,12 @@ void config_file_clear(struct config_file *f);
  */
 int config_load(const char *const *dirs, policy_set_error_t on_error, void *userdata,
 		struct config *ret);
+/*
+ * To the least rights, for when a file that cannot be used may have asked for less than what
+ * is in *c: no default policy, and nothing is written to libvirt.
+ */
+void config_restrict(struct config *c);
+bool config_is_restricted(const struct config *c);
 void config_clear(struct config *c);
 
 #endif /* NVMX_DAEMON_CONFIG_H */

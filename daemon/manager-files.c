@@ -33,7 +33,8 @@ static void check_default_policy(struct reading *reading)
 	const struct manager *m = reading->m;
 	const struct policy *p;
 
-	if (policy_set_find(m->policies, m->config.default_policy, &p, &sentence) >= 0)
+	if (config_is_restricted(&m->config) ||
+	    policy_set_find(m->policies, m->config.default_policy, &p, &sentence) >= 0)
 		return;
 	error_set(&placed, 0, "%s%s", m->config.default_policy_place, sentence ?: "Out of memory.");
 	on_file_error(placed ?: "Out of memory.", reading);
@@ -80,13 +81,16 @@ int manager_load_config(struct manager *m)
 		free(reading.first);
 		return r;
 	}
+	if (r > 0) {
+		config_restrict(&m->config);
+		log_warning("%s", MANAGER_RESTRICTED);
+	}
 	return end(&reading, &m->config_error, NULL);
 }
 
 static void take_config(struct manager *m, struct config *c)
 {
-	if (!streq(c->libvirt_uri, m->config.libvirt_uri) ||
-	    c->libvirt_read_only != m->config.libvirt_read_only)
+	if (!streq(c->libvirt_uri, m->config.libvirt_uri))
 		log_notice("The settings of libvirt have changed; they are used after \"systemctl restart nvmxd\".");
 	config_clear(&m->config);
 	m->config = *c;

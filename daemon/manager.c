@@ -67,6 +67,8 @@ size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_
 		ret[n++] = "libvirt is not connected: until it is, domains that start get no policy of their metadata or name.";
 	if (m->polkit_missing)
 		ret[n++] = "polkit is not available: only root may change anything.";
+	if (config_is_restricted(&m->config))
+		ret[n++] = MANAGER_RESTRICTED;
 	if (m->config_error)
 		ret[n++] = m->config_error;
 	if (m->policy_error)

@@ -93,7 +93,7 @@ int manager_load_policies(struct manager *m, char **ret_error);
 /*
  * Reads configuration and policy files again and applies them; *ret_error on the first
  * broken one.  With a broken configuration file the configuration stays as it was.  What
- * concerns libvirt is for the next start.
+ * libvirt-uri says is for the next start.
  */
 int manager_reload(struct manager *m, char **ret_error);
 
@@ -112,7 +112,9 @@ const char *manager_why_unsupported(const struct manager *m);
  * What nvmxd has to do without now, a sentence each, the kernel's first; borrowed until the
  * manager changes.  Returns how many there are.
  */
-#define MANAGER_MISSING_MAX 5
+#define MANAGER_MISSING_MAX 6
+#define MANAGER_RESTRICTED \
+	"The configuration is not used because a file of it is broken: no VM gets a default policy, and no statistics are written to libvirt, until it is mended and \"systemctl reload nvmxd\" is run."
 size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_MAX]);
 void manager_missing_changed(struct manager *m);
 

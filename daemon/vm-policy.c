@@ -256,6 +256,10 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 		source = POLICY_SOURCE_MATCH;
 	}
 
+	if (isempty(base) && !(vm->metadata && vm->metadata->name))
+		return error_set(ret_error, -EBADMSG, "The default policy is not known: %s",
+				 m->config_error ?: "the configuration is broken.");
+
 	if (vm->metadata) {
 		r = metadata_resolve(vm->metadata, m->policies, &m->table, base, ret, ret_error);
 		if (vm->metadata->name)

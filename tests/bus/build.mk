@@ -24,7 +24,7 @@ $(B)/tests/bus/old-daemon: $(B)/tests/bus/old-daemon.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
 .PHONY: check-bus check-bus-asan check-bus-valgrind
-check-bus: $(B)/daemon/nvmxd $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
+check-bus: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
 	@tests/bus/run $(B)
 	@tests/bus/service $(B)
 

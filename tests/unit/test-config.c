@@ -152,6 +152,10 @@ static void test_unusable(void **state)
 	assert_int_equal(load(d, &c), 1);
 	assert_config(&c, "stock", 40, "none", false);
 	assert_non_null(strstr(d->errors, "/10.conf:2: .applied: "));
+	assert_false(config_is_restricted(&c));
+	config_restrict(&c);
+	assert_config(&c, "", 0, "none", true);
+	assert_true(config_is_restricted(&c));
 	config_clear(&c);
 
 	snprintf(path, sizeof(path), "%s/nvmxd.conf.d/20.conf", d->low);
