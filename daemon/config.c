@@ -69,7 +69,7 @@ static int parse_libvirt_uri(struct parser *p, const char *place, struct json_ob
 		return r;
 	if (!streq(s, CONFIG_NO_LIBVIRT) && !strstr(s, ":///"))
 		return json_file_error(&p->file, place, "\"%.64s\" is not the URI of a libvirt on "
-				       "this host, such as " CONFIG_LIBVIRT_URI "; to do without "
+				       "this host, such as " CONFIG_LIBVIRT_URI "; to use no "
 				       "libvirt, say \"" CONFIG_NO_LIBVIRT "\".", s);
 	p->config->libvirt_uri = strdup(s);
 	return p->config->libvirt_uri ? 0 : -ENOMEM;

@@ -30,7 +30,7 @@ static void help(void)
 	       "     --link=device           Reach the kernel by " LINK_DEVICE_PATH " (default)\n"
 	       "     --link=loopback:SOCKET  Reach a stand-in for the kernel, for tests\n"
 	       "     --libvirt=URI           Where libvirt is, whatever the configuration says\n"
-	       "     --libvirt=none          Do without libvirt\n"
+	       "     --libvirt=none          Do not use libvirt\n"
 	       "     --config-dir=DIR        Read nvmxd.conf and nvmxd.conf.d in DIR instead of\n"
 	       "                             the usual places; may be given several times\n"
 	       "     --policy-dir=DIR        Read policy files from DIR, likewise\n\n"
