@@ -81,16 +81,14 @@ static int need_module(const struct manager *m, sd_bus_error *error)
 
 static int append_vm_row(sd_bus_message *reply, const struct vm *vm)
 {
-	_cleanup_free_ struct policy_change *changes = NULL;
-	size_t n;
-	int r;
+	int changed;
 
-	r = vm_policy_overrides(vm, &changes, &n);
-	if (r < 0)
-		return r;
+	changed = vm_policy_is_changed(vm);
+	if (changed < 0)
+		return changed;
 	return sd_bus_message_append(reply, VM_ROW, vm->id, vm->path, vm->name, vm->uuid, vm->policy.base,
 				     (uint32_t)vm->pid, policy_source_to_string(vm->policy.source),
-				     (int)(n > 0), (int)vm->vmxon, vm_shadowing(vm));
+				     changed, (int)vm->vmxon, vm_shadowing(vm));
 }
 
 static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *error)

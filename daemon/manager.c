@@ -303,6 +303,7 @@ static void drop_kernel(struct manager *m)
 		manager_remove_vm(m, m->vms[m->n_vms - 1]);
 	link_close(&m->link);
 
+	policy_set_forget_resolved(m->policies);
 	free(steal_ptr(m->fields));
 	m->table = (struct field_table) { 0 };
 	set_tsc_khz(m, 0);

@@ -441,11 +441,29 @@ char *vm_policy_reason(const struct vm *vm)
 	return r < 0 ? NULL : s;
 }
 
-/* Of a base that is not there any more, everything that is shadowed is a change. */
-int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n)
+/*
+ * Of a base that is not there any more, everything that is shadowed is a change.  *ret_own: what
+ * *ret is if the policy set does not have it.
+ */
+static int get_base(const struct vm *vm, struct assignment **ret_own, const struct assignment **ret)
 {
 	const struct manager *m = vm->manager;
-	_cleanup_assignment_ struct assignment *base = NULL;
+	int r = 0;
+
+	*ret = policy_set_resolved(m->policies, vm->policy.base);
+	if (*ret)
+		return 0;
+	r = policy_set_resolve(m->policies, &m->table, vm->policy.base, ret_own, NULL);
+	if (r < 0)
+		r = assignment_new(&m->table, ret_own);
+	*ret = *ret_own;
+	return r;
+}
+
+int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n)
+{
+	_cleanup_assignment_ struct assignment *own = NULL;
+	const struct assignment *base;
 	int r;
 
 	if (!vm->policy.assignment) {
@@ -453,12 +471,18 @@ int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t 
 		*ret_n = 0;
 		return 0;
 	}
+	r = get_base(vm, &own, &base);
+	return r < 0 ? r : assignment_diff(vm->policy.assignment, base, ret, ret_n);
+}
 
-	r = policy_set_resolve(m->policies, &m->table, vm->policy.base, &base, NULL);
-	if (r < 0)
-		r = assignment_new(&m->table, &base);
-	if (r < 0)
-		return r;
+int vm_policy_is_changed(const struct vm *vm)
+{
+	_cleanup_assignment_ struct assignment *own = NULL;
+	const struct assignment *base;
+	int r;
 
-	return assignment_diff(vm->policy.assignment, base, ret, ret_n);
+	if (!vm->policy.assignment)
+		return false;
+	r = get_base(vm, &own, &base);
+	return r < 0 ? r : !assignment_equal(vm->policy.assignment, base);
 }

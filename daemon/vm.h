@@ -110,6 +110,8 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, char **ret_error);
 int vm_policy_reset(struct vm *vm, char **ret_error);
 int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n);
+/* Are there any?  Negative errno. */
+int vm_policy_is_changed(const struct vm *vm);
 
 /* vm-profile.c: both reply to the call with an error of their own, or leave that to the caller. */
 int vm_profile_start(struct vm *vm, sd_bus_message *call, uint32_t duration_ms, sd_bus_error *error);

@@ -20,6 +20,7 @@ struct broken {
 
 struct policy_set {
 	struct policy **policies;
+	struct assignment **resolved;	/* of each policy, NULL: it cannot be; or NULL, of none */
 	size_t n;
 	struct broken *broken;
 	size_t n_broken;
@@ -152,16 +153,19 @@ static bool is_reserved(const char *extends)
 }
 
 /* What cannot be used here is heard of now, and not only then. */
-static int check_all(const struct loader *l, const struct field_table *table)
+static int resolve_all(const struct loader *l, const struct field_table *table)
 {
 	int r;
 
+	l->set->resolved = calloc(l->set->n + 1, sizeof(*l->set->resolved));
+	if (!l->set->resolved)
+		return -ENOMEM;
 	for (size_t i = 0; i < l->set->n; i++) {
-		_cleanup_assignment_ struct assignment *a = NULL, *base = NULL;
+		_cleanup_assignment_ struct assignment *base = NULL;
 		_cleanup_free_ char *sentence = NULL;
 		const struct policy *p = l->set->policies[i];
 
-		r = policy_set_resolve(l->set, table, p->name, &a, &sentence);
+		r = policy_set_resolve(l->set, table, p->name, &l->set->resolved[i], &sentence);
 		if (r >= 0)
 			continue;
 		if (r == -ENOMEM)
@@ -217,7 +221,7 @@ int policy_set_load_with(const char *const *dirs, const char *const *more, size_
 	if (r == 0)
 		r = add_builtin(set);
 	if (r == 0)
-		r = check_all(&l, table);
+		r = resolve_all(&l, table);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(set);
@@ -235,6 +239,7 @@ struct policy_set *policy_set_free(struct policy_set *set)
 	if (!set)
 		return NULL;
 
+	policy_set_forget_resolved(set);
 	for (size_t i = 0; i < set->n; i++)
 		policy_free(set->policies[i]);
 	free(set->policies);
@@ -245,6 +250,21 @@ struct policy_set *policy_set_free(struct policy_set *set)
 	free(set->broken);
 	free(set);
 	return NULL;
+}
+
+const struct assignment *policy_set_resolved(const struct policy_set *set, const char *name)
+{
+	for (size_t i = 0; set->resolved && i < set->n; i++)
+		if (streq(set->policies[i]->name, name))
+			return set->resolved[i];
+	return NULL;
+}
+
+void policy_set_forget_resolved(struct policy_set *set)
+{
+	for (size_t i = 0; set->resolved && i < set->n; i++)
+		assignment_free(set->resolved[i]);
+	free(steal_ptr(set->resolved));
 }
 
 const struct policy *policy_set_get(const struct policy_set *set, size_t i)

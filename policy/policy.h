@@ -223,6 +223,13 @@ int policy_set_load(const char *const *dirs, const struct field_table *table,
 		    policy_set_error_t on_error, void *userdata, struct policy_set **ret);
 struct policy_set *policy_set_free(struct policy_set *set);	/* NULL */
 
+/*
+ * As a policy was resolved when the set was loaded; NULL: it was not, or cannot be.  Owned by the
+ * set; it borrows the table, so that before another takes its place all of them are to be forgotten.
+ */
+const struct assignment *policy_set_resolved(const struct policy_set *set, const char *name);
+void policy_set_forget_resolved(struct policy_set *set);
+
 /* By file name; NULL after the last one.  Owned by the set. */
 const struct policy *policy_set_get(const struct policy_set *set, size_t i);
 /* Owned by the set; -ENOENT says why, for a file that is there but broken. */

@@ -155,6 +155,28 @@ static void test_chain(void **state)
 	assert_int_equal(class_of(a, "VM_EXIT_REASON"), NVMX_CLASS_INTERCEPT);
 }
 
+static void test_resolved(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL, *unresolved = NULL;
+	_cleanup_assignment_ struct assignment *b = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "a.json", "{\"name\":\"a\",\"fields\":{\"GUEST_FOO\":\"read-only\"}}");
+	put(d->low, "b.json", "{\"name\":\"b\",\"extends\":\"none\",\"fields\":{\"HOST_RSP\":\"read-write\"}}");
+	set = load(d);
+	assert_int_equal(policy_set_resolve(set, &test_table, "b", &b, NULL), 0);
+	assert_true(assignment_equal(policy_set_resolved(set, "b"), b));
+	assert_ptr_equal(policy_set_resolved(set, "b"), policy_set_resolved(set, "b"));
+	assert_null(policy_set_resolved(set, "a"));	/* it cannot be */
+	assert_null(policy_set_resolved(set, "c"));	/* there is none */
+	policy_set_forget_resolved(set);
+	assert_null(policy_set_resolved(set, "b"));
+
+	assert_int_equal(policy_set_load(d->list, NULL, on_error, d, &unresolved), 0);
+	assert_null(policy_set_resolved(unresolved, "b"));
+	policy_set_forget_resolved(unresolved);
+}
+
 static void test_loops(void **state)
 {
 	_cleanup_policy_set_ struct policy_set *set = NULL;
@@ -427,6 +449,7 @@ int main(void)
 		TEST(test_bad_dirs),
 		TEST(test_match),
 		TEST(test_chain),
+		TEST(test_resolved),
 		TEST(test_loops),
 		TEST(test_not_on_this_kernel),
 		TEST(test_check),
