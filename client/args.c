@@ -24,6 +24,7 @@ enum {
 	OPTION_LIVE,
 	OPTION_CONFIG,
 	OPTION_NO_ASK_PASSWORD,
+	OPTION_NAME,
 };
 
 static const struct option options[] = {
@@ -48,6 +49,7 @@ static const struct option options[] = {
 	{ "count",	required_argument,	NULL, OPTION_COUNT },
 	{ "live",	no_argument,		NULL, OPTION_LIVE },
 	{ "config",	no_argument,		NULL, OPTION_CONFIG },
+	{ "name",	no_argument,		NULL, OPTION_NAME },
 	{}
 };
 
@@ -197,6 +199,9 @@ static int parse_option(int c, char **argv, struct args *a, char **ret_error)
 	case OPTION_CONFIG:
 		a->options |= ARGS_CONFIG;
 		return 0;
+	case OPTION_NAME:
+		a->options |= ARGS_NAME;
+		return 0;
 	case OPTION_INTERVAL:
 		a->options |= ARGS_INTERVAL;
 		return args_parse_seconds("--interval", optarg, &a->interval_usec, ret_error);
@@ -228,6 +233,7 @@ static const struct { unsigned int bit; const char *name; } verb_options[] = {
 	{ ARGS_OUTPUT,		"--output" },
 	{ ARGS_LIVE,		"--live" },
 	{ ARGS_CONFIG,		"--config" },
+	{ ARGS_NAME,		"--name" },
 };
 
 static int check_options(const struct args *a, char **ret_error)

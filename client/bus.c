@@ -3,6 +3,7 @@
  * nvmxctl's end of the bus: connection, calls, and what an error comes to as an
  * exit status.
  */
+#include <inttypes.h>
 #include <limits.h>
 #include <strings.h>
 
@@ -294,36 +295,37 @@ static bool starts_with(const char *text, const char *prefix, bool is_uuid)
 /* The one VM of which the name or uuid starts so: its path, else NULL; several: a sentence. */
 static int find_by_prefix(struct client *c, const char *prefix, char **ret_path)
 {
-	_cleanup_json_ struct json_object *vms = NULL;
+	_cleanup_message_ sd_bus_message *rows = NULL;
 	char others[256] = "";
 	size_t n = 0, used = 0;
-	int r;
+	struct vm_row row;
+	int r, status;
 
 	*ret_path = NULL;
 	if (!*prefix)
 		return STATUS_DONE;
-	r = vm_list_briefly(c, &vms);
-	if (r != STATUS_DONE)
-		return r;
-	for (size_t i = 0; i < json_length(vms); i++) {
-		struct json_object *vm = json_at(vms, i);
-		_cleanup_free_ char *name = render_safe(json_get_text(vm, "name"));
+	status = vm_list_rows(c, &rows);
+	if (status != STATUS_DONE)
+		return status;
+	while ((r = vm_next_row(rows, &row)) > 0) {
+		_cleanup_free_ char *name = render_safe(row.name ?: "");
 
-		if (!starts_with(json_get_text(vm, "name"), prefix, false) &&
-		    !starts_with(json_get_text(vm, "uuid"), prefix, true))
+		if (!starts_with(row.name ?: "", prefix, false) && !starts_with(row.uuid ?: "", prefix, true))
 			continue;
 		if (n++ == 0)
-			*ret_path = strdup(json_get_text(vm, "path"));
+			*ret_path = strdup(row.path ?: "");
 		if (used < sizeof(others))
-			used += snprintf(others + used, sizeof(others) - used, "%s%s (%s)", n > 1 ? ", " : "",
-					 name ?: "", json_get_text(vm, "id"));
+			used += snprintf(others + used, sizeof(others) - used, "%s%s (%" PRIu64 ")",
+					 n > 1 ? ", " : "", name ?: "", row.id);
 	}
-	if (n <= 1)
+	if (r >= 0 && n <= 1)
 		return STATUS_DONE;
-	fprintf(stderr, "nvmxctl: \"%s\" is ambiguous: %s%s; give the whole name, or the id.\n", prefix, others,
-		used >= sizeof(others) ? "..." : "");
 	free(*ret_path);
 	*ret_path = NULL;
+	if (r < 0)
+		return client_fail(&SD_BUS_ERROR_NULL, r);
+	fprintf(stderr, "nvmxctl: \"%s\" is ambiguous: %s%s; give the whole name, or the id.\n", prefix, others,
+		used >= sizeof(others) ? "..." : "");
 	return STATUS_NO_VM;
 }
 
@@ -393,67 +395,6 @@ int client_find_vm(struct client *c, const char *name, char **ret_path)
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 
-static int read_container(sd_bus_message *m, char type, const char *contents,
-			  struct json_object **ret)
-{
-	_cleanup_json_ struct json_object *o = NULL;
-	bool dict = type == SD_BUS_TYPE_ARRAY && contents[0] == SD_BUS_TYPE_DICT_ENTRY_BEGIN;
-	int r;
-
-	/* All our dictionaries have text keys. */
-	if (dict && contents[1] != SD_BUS_TYPE_STRING && contents[1] != SD_BUS_TYPE_OBJECT_PATH)
-		return -EBADMSG;
-	r = sd_bus_message_enter_container(m, type, contents);
-	if (r < 0)
-		return r;
-	o = dict ? json_object_new_object() : json_object_new_array();
-	if (!o)
-		return -ENOMEM;
-
-	while ((r = sd_bus_message_at_end(m, false)) == 0) {
-		struct json_object *value = NULL;
-		const char *key = NULL;
-
-		if (dict) {
-			r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, NULL);
-			if (r < 0)
-				return r;
-			r = sd_bus_message_read_basic(m, contents[1], &key);
-			if (r < 0)
-				return r;
-		}
-		r = client_read_json(m, &value);
-		if (r < 0)
-			return r;
-		r = dict ? json_object_object_add(o, key, value) : json_object_array_add(o, value);
-		if (r < 0) {
-			json_object_put(value);
-			return -ENOMEM;
-		}
-		if (dict)
-			r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(o);
-	return sd_bus_message_exit_container(m);
-}
-
-static int read_variant(sd_bus_message *m, const char *contents, struct json_object **ret)
-{
-	int r;
-
-	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, contents);
-	if (r < 0)
-		return r;
-	r = client_read_json(m, ret);
-	if (r < 0)
-		return r;
-	return sd_bus_message_exit_container(m);
-}
-
 static struct json_object *new_basic(char type, const void *value)
 {
 	switch (type) {
@@ -472,13 +413,120 @@ static struct json_object *new_basic(char type, const void *value)
 	return NULL;
 }
 
-int client_read_json(sd_bus_message *m, struct json_object **ret)
+/* Any other type is not one that org.nvmx1(5) has. */
+static bool is_basic(char type)
+{
+	return type && strchr("sobiut", type);
+}
+
+static int read_basic(sd_bus_message *m, char type, struct json_object **ret)
 {
 	union {
 		const char *s;
 		int b;
 		uint64_t t;
 	} value;
+	int r;
+
+	r = sd_bus_message_read_basic(m, type, &value);
+	if (r < 0)
+		return r;
+	*ret = new_basic(type, &value);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* All our dictionaries have text keys.  entry: the types of key and value; they are not looked up for each. */
+static int read_entry(sd_bus_message *m, const char *entry, struct json_object *o)
+{
+	struct json_object *value = NULL;
+	const char *key;
+	int r;
+
+	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, entry);
+	if (r <= 0)
+		return r;
+	r = sd_bus_message_read_basic(m, entry[0], &key);
+	if (r < 0)
+		return r;
+	r = is_basic(entry[1]) ? read_basic(m, entry[1], &value) : client_read_json(m, &value);
+	if (r < 0)
+		return r;
+	/* A dictionary has no key twice. */
+	if (json_object_object_add_ex(o, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) < 0) {
+		json_object_put(value);
+		return -ENOMEM;
+	}
+	r = sd_bus_message_exit_container(m);
+	return r < 0 ? r : 1;
+}
+
+static int read_dictionary(sd_bus_message *m, const char *contents, struct json_object *o)
+{
+	_cleanup_free_ char *entry = NULL;
+	int r;
+
+	if (contents[1] != SD_BUS_TYPE_STRING && contents[1] != SD_BUS_TYPE_OBJECT_PATH)
+		return -EBADMSG;
+	entry = strndup(contents + 1, strlen(contents) - 2);
+	if (!entry)
+		return -ENOMEM;
+	while ((r = read_entry(m, entry, o)) > 0)
+		;
+	return r;
+}
+
+static int read_members(sd_bus_message *m, struct json_object *array)
+{
+	int r;
+
+	while ((r = sd_bus_message_at_end(m, false)) == 0) {
+		struct json_object *value = NULL;
+
+		r = client_read_json(m, &value);
+		if (r < 0)
+			return r;
+		if (json_object_array_add(array, value) < 0) {
+			json_object_put(value);
+			return -ENOMEM;
+		}
+	}
+	return r;
+}
+
+static int read_container(sd_bus_message *m, char type, const char *contents,
+			  struct json_object **ret)
+{
+	bool dict = type == SD_BUS_TYPE_ARRAY && contents[0] == SD_BUS_TYPE_DICT_ENTRY_BEGIN;
+	_cleanup_json_ struct json_object *o = dict ? json_object_new_object() : json_object_new_array();
+	int r;
+
+	if (!o)
+		return -ENOMEM;
+	r = sd_bus_message_enter_container(m, type, contents);
+	if (r < 0)
+		return r;
+	r = dict ? read_dictionary(m, contents, o) : read_members(m, o);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(o);
+	return sd_bus_message_exit_container(m);
+}
+
+static int read_variant(sd_bus_message *m, const char *contents, struct json_object **ret)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, contents);
+	if (r < 0)
+		return r;
+	r = is_basic(contents[0]) ? read_basic(m, contents[0], ret) : client_read_json(m, ret);
+	if (r < 0)
+		return r;
+	return sd_bus_message_exit_container(m);
+}
+
+int client_read_json(sd_bus_message *m, struct json_object **ret)
+{
 	const char *contents;
 	char type;
 	int r;
@@ -492,13 +540,5 @@ int client_read_json(sd_bus_message *m, struct json_object **ret)
 		return read_variant(m, contents, ret);
 	if (type == SD_BUS_TYPE_ARRAY || type == SD_BUS_TYPE_STRUCT)
 		return read_container(m, type, contents, ret);
-
-	/* Any other type is not one that org.nvmx1(5) has. */
-	if (!strchr("sobiut", type))
-		return -EBADMSG;
-	r = sd_bus_message_read_basic(m, type, &value);
-	if (r < 0)
-		return r;
-	*ret = new_basic(type, &value);
-	return *ret ? 0 : -ENOMEM;
+	return is_basic(type) ? read_basic(m, type, ret) : -EBADMSG;
 }

@@ -23,6 +23,7 @@ static const struct {
 	{ ARGS_COUNT,		"    --count=N",		"Number of updates, then exit" },
 	{ ARGS_LIVE,		"    --live",			"Change the running VM (the default)" },
 	{ ARGS_CONFIG,		"    --config",			"Change the domain's configuration, for its next start" },
+	{ ARGS_NAME,		"    --name",			"Print only the names, one a line" },
 	{ ARGS_VCPU,		"    --vcpu=N",		"Show the counters of this vCPU only" },
 	{ 0,			"-h, --help",			"Show this help, or that of a verb" },
 	{ 0,			"    --version",		"Show the version" },

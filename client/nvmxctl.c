@@ -15,7 +15,8 @@
 
 /* The first one is what nvmxctl does without a verb. */
 static const struct verb verbs[] = {
-	{ "list",   "[PATTERN...]", "List the VMs, or those that match a pattern", 0, -1, verb_list, 0,
+	{ "list",   "[PATTERN...]", "List the VMs, or those that match a pattern", 0, -1, verb_list,
+	  ARGS_NAME,
 	  "\nPATTERN is the name or UUID of a VM, with *, ? and [] as in the shell, or an id\n"
 	  "or process id.  CHANGED says whether something was changed on top of POLICY,\n"
 	  "SOURCE where that comes from, and SHADOWING whether it has any effect now.\n" },

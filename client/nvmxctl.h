@@ -58,6 +58,7 @@ enum {
 	ARGS_LIVE	= 1 << 9,
 	ARGS_CONFIG	= 1 << 10,
 	ARGS_ALL	= 1 << 11,
+	ARGS_NAME	= 1 << 12,
 };
 
 #define ARGS_SECONDS_MAX	86400	/* of any time that an option gives */
@@ -176,12 +177,23 @@ int client_read_json(sd_bus_message *m, struct json_object **ret);
 int vm_get(struct client *c, const char *path, struct json_object **ret);
 /* An array of those, by id. */
 int vm_list(struct client *c, struct json_object **ret);
-/* What ListVMs says, which is less and comes sooner: "path", "changed" and what a table has of them. */
-int vm_list_briefly(struct client *c, struct json_object **ret);
-/* Is it meant by one of the patterns: a glob of names and uuids, an id or a pid?  Without any, all are. */
-bool vm_fits(struct json_object *vm, char **patterns, int n);
-/* Properties as the bus has them, as nvmxctl shows them; takes the object over. */
-struct json_object *vm_from_properties(struct json_object *properties);
+/* a{sv} of properties as the bus has them, with nvmxctl's keys; negative errno. */
+int vm_read(sd_bus_message *m, struct json_object **ret);
+
+/* What ListVMs says of one.  The message has the texts; of an older nvmxd some are NULL. */
+struct vm_row {
+	uint64_t id;
+	uint32_t pid;
+	const char *path, *name, *uuid, *policy, *policy_source, *shadowing;
+	bool changed, vmxon;
+};
+
+/* ListVMs, which is less than vm_list() and comes sooner, and its rows by id: 1, 0 after the last, negative errno. */
+int vm_list_rows(struct client *c, sd_bus_message **ret);
+int vm_next_row(sd_bus_message *m, struct vm_row *ret);
+
+/* Is that VM meant by one of the patterns: a glob of names and uuids, an id or a pid?  Without any, all are. */
+bool vm_fits(const char *id, const char *name, const char *uuid, const char *pid, char **patterns, int n);
 
 /* ListFields as an array of objects. */
 int vm_list_fields(struct client *c, struct json_object **ret);
@@ -216,6 +228,8 @@ int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 		    struct json_object **ret_fields);
 /* Of all VMs, each with its id, name, uuid, policy, ... as well.  Prints nothing; negative errno. */
 int statistics_list(struct client *c, sd_bus_error *error, struct json_object **ret);
+/* One of those, which are by id; NULL: there is none, or no list. */
+struct json_object *statistics_find_vm(struct json_object *vms, uint64_t id);
 /* Of two such objects: a total, how much it grew, and the fields that did, most first. */
 uint64_t statistics_total(struct json_object *statistics, const char *counter);
 uint64_t statistics_since(struct json_object *then, struct json_object *now, const char *counter);

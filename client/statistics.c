@@ -90,7 +90,7 @@ int statistics_get(struct client *c, const char *path, int vcpu, struct json_obj
 /* (ta{sv}a{st}a(sutt)) */
 static int read_vm(sd_bus_message *m, struct json_object **ret)
 {
-	struct json_object *properties = NULL, *totals = NULL, *fields = NULL, *vm;
+	struct json_object *totals = NULL, *fields = NULL, *vm;
 	uint64_t id;
 	int r;
 
@@ -99,10 +99,9 @@ static int read_vm(sd_bus_message *m, struct json_object **ret)
 		return r;
 	r = sd_bus_message_read(m, "t", &id);
 	if (r >= 0)
-		r = client_read_json(m, &properties);
+		r = vm_read(m, &vm);
 	if (r < 0)
 		return r;
-	vm = vm_from_properties(properties);
 	r = statistics_read(m, &totals, &fields);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(m);
@@ -140,6 +139,25 @@ int statistics_list(struct client *c, sd_bus_error *error, struct json_object **
 	} while (after > 0);
 	*ret = steal_ptr(vms);
 	return 0;
+}
+
+struct json_object *statistics_find_vm(struct json_object *vms, uint64_t id)
+{
+	size_t low = 0, high = json_length(vms);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct json_object *vm = json_at(vms, middle);
+		uint64_t at = json_get_count(vm, "id");
+
+		if (at == id)
+			return vm;
+		if (at < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
 }
 
 uint64_t statistics_total(struct json_object *statistics, const char *counter)

@@ -28,26 +28,6 @@ int top_look(struct top *top, sd_bus_error *error)
 	return 0;
 }
 
-/* By statistics_list(), which has them by id; NULL before the second look. */
-static struct json_object *find_vm(struct json_object *vms, uint64_t id)
-{
-	size_t low = 0, high = json_length(vms);
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		struct json_object *vm = json_at(vms, middle);
-		uint64_t at = json_get_count(vm, "id");
-
-		if (at == id)
-			return vm;
-		if (at < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
 static void add_fields(struct json_object *row, struct json_object *fields, double seconds,
 		       double l2_exits, double accesses)
 {
@@ -158,7 +138,7 @@ struct json_object *top_rows(const struct top *top, enum top_sort sort, const ch
 
 		if (isempty(filter) || strcasestr(json_get_text(vm, "name"), filter) ||
 		    strcasestr(json_get_text(vm, "policy"), filter))
-			json_object_array_add(rows, make_row(vm, find_vm(top->then,
+			json_object_array_add(rows, make_row(vm, statistics_find_vm(top->then,
 				json_get_count(vm, "id")), seconds > 0 ? seconds : 1));
 	}
 	json_object_array_sort(rows, compare[sort]);

@@ -77,28 +77,23 @@ struct look {
 	uint64_t usec;
 };
 
-static struct json_object *find_vm(struct json_object *vms, uint64_t id)
-{
-	for (size_t i = 0; i < json_length(vms); i++)
-		if (json_get_count(json_at(vms, i), "id") == id)
-			return json_at(vms, i);
-	return NULL;
-}
-
 /* ListStatistics knows no process. */
 static int add_pids(struct client *c, struct json_object *vms)
 {
-	_cleanup_json_ struct json_object *list = NULL;
-	int r;
+	_cleanup_message_ sd_bus_message *rows = NULL;
+	struct vm_row row;
+	int r, status;
 
-	r = vm_list_briefly(c, &list);
-	for (size_t i = 0; r == STATUS_DONE && i < json_length(vms); i++) {
-		struct json_object *vm = json_at(vms, i);
+	status = vm_list_rows(c, &rows);
+	if (status != STATUS_DONE)
+		return status;
+	while ((r = vm_next_row(rows, &row)) > 0) {
+		struct json_object *vm = statistics_find_vm(vms, row.id);
 
-		json_object_object_add(vm, "pid", json_object_get(json_get(find_vm(list, json_get_count(vm, "id")),
-									   "pid")));
+		if (vm)
+			json_add_count(vm, "pid", row.pid);
 	}
-	return r;
+	return r < 0 ? client_fail(&SD_BUS_ERROR_NULL, r) : STATUS_DONE;
 }
 
 static int look_at_all(struct client *c, struct json_object **ret)
@@ -149,7 +144,7 @@ static int judge(struct client *c, const struct diagnose_host *host, const struc
 
 	for (size_t i = 0; i < json_length(now->vms); i++) {
 		struct json_object *vm = json_at(now->vms, i);
-		struct json_object *before = find_vm(then->vms, json_get_count(vm, "id"));
+		struct json_object *before = statistics_find_vm(then->vms, json_get_count(vm, "id"));
 		_cleanup_(hint_done) struct hint hint = {};
 
 		if (!before)

@@ -136,18 +136,12 @@ static void take_properties(struct monitor *m, struct json_object *known, struct
 static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	const char *id = id_of(sd_bus_message_get_path(message)), *interface;
-	struct json_object *properties = NULL, *vm, *known;
+	struct json_object *vm, *known;
 	struct monitor *m = userdata;
-	int r;
 
-	r = sd_bus_message_read(message, "s", &interface);
-	if (r >= 0)
-		r = client_read_json(message, &properties);
-	if (r < 0 || !streq(interface, NVMX_BUS_VM)) {
-		json_object_put(properties);
+	if (sd_bus_message_read(message, "s", &interface) < 0 || !streq(interface, NVMX_BUS_VM) ||
+	    vm_read(message, &vm) < 0)
 		return 0;
-	}
-	vm = vm_from_properties(properties);
 	known = json_get(m->vms, id);
 	if (known)
 		take_properties(m, known, vm);

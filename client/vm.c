@@ -30,18 +30,56 @@ static const struct {
 	{ "Fields",		"fields" },
 };
 
-struct json_object *vm_from_properties(struct json_object *properties)
+static size_t find_key(const char *property)
 {
-	struct json_object *vm = json_object_new_object();
+	size_t i = 0;
 
-	for (size_t i = 0; vm && i < ARRAY_SIZE(keys); i++) {
-		struct json_object *value;
+	while (i < ARRAY_SIZE(keys) && !streq(keys[i].property, property))
+		i++;
+	return i;
+}
 
-		if (json_object_object_get_ex(properties, keys[i].property, &value))
-			json_object_object_add(vm, keys[i].key, json_object_get(value));
+/* Into the place of its key; what nvmxctl does not show is passed over, and what is known already. */
+static int read_property(sd_bus_message *m, struct json_object **values)
+{
+	const char *property;
+	size_t i;
+	int r;
+
+	r = sd_bus_message_read_basic(m, 's', &property);
+	if (r < 0)
+		return r;
+	i = find_key(property);
+	r = i < ARRAY_SIZE(keys) && !values[i] ? client_read_json(m, &values[i]) : sd_bus_message_skip(m, "v");
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int vm_read(sd_bus_message *m, struct json_object **ret)
+{
+	struct json_object *values[ARRAY_SIZE(keys)] = { NULL };
+	struct json_object *vm = NULL;
+	int r;
+
+	r = sd_bus_message_enter_container(m, 'a', "{sv}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0)
+		r = read_property(m, values);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r >= 0) {
+		vm = json_object_new_object();
+		r = vm ? 0 : -ENOMEM;
 	}
-	json_object_put(properties);
-	return vm;
+	/* In the order of the keys, whatever that of the bus is. */
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (r < 0)
+			json_object_put(values[i]);
+		else if (values[i])
+			json_object_object_add_ex(vm, keys[i].key, values[i],
+						  JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_KEY_IS_CONSTANT);
+	}
+	if (r >= 0)
+		*ret = vm;
+	return r;
 }
 
 static int fail(int r)
@@ -55,7 +93,6 @@ int vm_get(struct client *c, const char *path, struct json_object **ret)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct json_object *properties;
 	int r;
 
 	r = sd_bus_call_method(c->bus, NVMX_BUS_NAME, path, "org.freedesktop.DBus.Properties",
@@ -67,11 +104,8 @@ int vm_get(struct client *c, const char *path, struct json_object **ret)
 	if (r < 0)
 		return client_fail(&error, r);
 
-	r = client_read_json(reply, &properties);
-	if (r < 0)
-		return fail(r);
-	*ret = vm_from_properties(properties);
-	return *ret ? STATUS_DONE : fail(-ENOMEM);
+	r = vm_read(reply, ret);
+	return r < 0 ? fail(r) : STATUS_DONE;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -86,33 +120,62 @@ static int compare_ids(const void *a, const void *b)
 	return (i > j) - (i < j);
 }
 
+/* a{sa{sv}}; NULL: it is no VM. */
+static int read_interfaces(sd_bus_message *m, struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *vm = NULL;
+	const char *interface;
+	int r;
+
+	r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+		r = sd_bus_message_read_basic(m, 's', &interface);
+		if (r >= 0)
+			r = streq(interface, NVMX_BUS_VM) && !vm ? vm_read(m, &vm) : sd_bus_message_skip(m, "a{sv}");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(vm);
+	return sd_bus_message_exit_container(m);
+}
+
+/* a{oa{sa{sv}}}, of which the VMs are added. */
+static int read_objects(sd_bus_message *m, struct json_object *vms)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+		struct json_object *vm = NULL;
+
+		r = sd_bus_message_skip(m, "o");
+		if (r >= 0)
+			r = read_interfaces(m, &vm);
+		if (vm && json_object_array_add(vms, vm) < 0) {
+			json_object_put(vm);
+			r = -ENOMEM;
+		}
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 int vm_list(struct client *c, struct json_object **ret)
 {
+	_cleanup_json_ struct json_object *vms = json_object_new_array();
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	_cleanup_json_ struct json_object *objects = NULL, *vms = NULL;
 	int r;
 
 	r = client_call(c, NVMX_BUS_PATH, "org.freedesktop.DBus.ObjectManager",
 			"GetManagedObjects", NULL, &reply);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(reply, &objects);
-	vms = json_object_new_array();
-	if (r < 0 || !vms)
-		return fail(r < 0 ? r : -ENOMEM);
-
-	json_object_object_foreach(objects, path, interfaces) {
-		struct json_object *properties, *vm;
-
-		(void)path;
-		if (!json_object_object_get_ex(interfaces, NVMX_BUS_VM, &properties))
-			continue;
-		vm = vm_from_properties(json_object_get(properties));
-		if (!vm || json_object_array_add(vms, vm) < 0) {
-			json_object_put(vm);
-			return fail(-ENOMEM);
-		}
-	}
+	r = vms ? read_objects(reply, vms) : -ENOMEM;
+	if (r < 0)
+		return fail(r);
 	json_object_array_sort(vms, compare_ids);
 	*ret = steal_ptr(vms);
 	return STATUS_DONE;
@@ -124,52 +187,64 @@ static bool glob_fits(const char *pattern, const char *text, int flags)
 	return *text && fnmatch(pattern, text, FNM_NOESCAPE | flags) == 0;
 }
 
-bool vm_fits(struct json_object *vm, char **patterns, int n)
+bool vm_fits(const char *id, const char *name, const char *uuid, const char *pid, char **patterns, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (glob_fits(patterns[i], json_get_text(vm, "name"), 0) ||
-		    glob_fits(patterns[i], json_get_text(vm, "uuid"), FNM_CASEFOLD) ||
-		    streq(patterns[i], json_get_text(vm, "id")) || streq(patterns[i], json_get_text(vm, "pid")))
+		if (glob_fits(patterns[i], name, 0) || glob_fits(patterns[i], uuid, FNM_CASEFOLD) ||
+		    streq(patterns[i], id) || streq(patterns[i], pid))
 			return true;
 	return n == 0;
 }
 
-/* What a method of the manager lists in structs, as objects with these keys. */
-static int list_structs(struct client *c, const char *method, const char *const *members,
-			size_t n_members, struct json_object **ret)
+int vm_list_rows(struct client *c, sd_bus_message **ret)
 {
-	_cleanup_json_ struct json_object *rows = NULL, *objects = NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	int r;
 
-	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, method, NULL, &reply);
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListVMs", NULL, &reply);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(reply, &rows);
-	objects = json_object_new_array();
-	if (r < 0 || !objects)
-		return fail(r < 0 ? r : -ENOMEM);
-
-	for (size_t i = 0; i < json_length(rows); i++) {
-		struct json_object *row = json_at(rows, i);
-		struct json_object *o = json_object_new_object();
-
-		/* An older nvmxd has fewer. */
-		for (size_t k = 0; k < n_members && k < json_length(row); k++)
-			json_object_object_add(o, members[k], json_object_get(json_at(row, k)));
-		json_object_array_add(objects, o);
-	}
-	*ret = steal_ptr(objects);
+	r = sd_bus_message_enter_container(reply, 'a', NULL);
+	if (r < 0)
+		return fail(r);
+	*ret = steal_ptr(reply);
 	return STATUS_DONE;
 }
 
-int vm_list_briefly(struct client *c, struct json_object **ret)
+/* An older nvmxd's rows end sooner, a newer one's later. */
+int vm_next_row(sd_bus_message *m, struct vm_row *ret)
 {
-	static const char *const members[] = {
-		"id", "path", "name", "uuid", "policy", "pid", "policy_source", "changed", "vmxon", "shadowing",
-	};
+	struct vm_row row = {};
+	char known[] = "tosssusbbs";
+	int r, changed = 0, vmxon = 0;
+	const char *there;
+	size_t n = 0;
+	char type;
 
-	return list_structs(c, "ListVMs", members, ARRAY_SIZE(members), ret);
+	r = sd_bus_message_peek_type(m, &type, &there);
+	if (r <= 0)
+		return r;
+	if (type != 'r')
+		return -EBADMSG;
+	r = sd_bus_message_enter_container(m, 'r', there);
+	if (r < 0)
+		return r;
+	while (known[n] && known[n] == there[n])
+		n++;
+	known[n] = '\0';
+	r = sd_bus_message_read(m, known, &row.id, &row.path, &row.name, &row.uuid, &row.policy, &row.pid,
+				&row.policy_source, &changed, &vmxon, &row.shadowing);
+	if (r >= 0 && there[n])
+		r = sd_bus_message_skip(m, there + n);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(m);
+	if (r < 0)
+		return r;
+
+	row.changed = changed;
+	row.vmxon = vmxon;
+	*ret = row;
+	return 1;
 }
 
 int vm_list_fields(struct client *c, struct json_object **ret)
@@ -177,16 +252,31 @@ int vm_list_fields(struct client *c, struct json_object **ret)
 	static const char *const members[] = {
 		"encoding", "name", "width", "kind", "allowed", "stock", "flags",
 	};
+	_cleanup_json_ struct json_object *rows = NULL, *fields = NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
 	int r;
 
-	r = list_structs(c, "ListFields", members, ARRAY_SIZE(members), ret);
-	/* The bus has an array with one class for stock. */
-	for (size_t i = 0; r == STATUS_DONE && i < json_length(*ret); i++) {
-		struct json_object *field = json_at(*ret, i);
+	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListFields", NULL, &reply);
+	if (r != STATUS_DONE)
+		return r;
+	r = client_read_json(reply, &rows);
+	fields = json_object_new_array();
+	if (r < 0 || !fields)
+		return fail(r < 0 ? r : -ENOMEM);
 
+	for (size_t i = 0; i < json_length(rows); i++) {
+		struct json_object *row = json_at(rows, i);
+		struct json_object *field = json_object_new_object();
+
+		/* An older nvmxd has fewer. */
+		for (size_t k = 0; k < ARRAY_SIZE(members) && k < json_length(row); k++)
+			json_object_object_add(field, members[k], json_object_get(json_at(row, k)));
+		/* The bus has an array with one class for stock. */
 		json_object_object_add(field, "stock", json_object_get(json_at(json_get(field, "stock"), 0)));
+		json_object_array_add(fields, field);
 	}
-	return r;
+	*ret = steal_ptr(fields);
+	return STATUS_DONE;
 }
 
 static uint32_t bits_of(struct json_object *words, int (*bit_of)(const char *word))

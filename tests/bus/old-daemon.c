@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * org.nvmx1 as an nvmxd of long ago may have been: one VM, few properties and methods,
- * and structs with fewer members than today's.  For tests of what nvmxctl does then.
+ * and structs with fewer members than today's; or, with an argument, as one may be in years:
+ * a property more, and longer rows of VMs.  For tests of what nvmxctl does then.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,6 +38,13 @@ static int get_vm(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int list_vms(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	return sd_bus_reply_method_return(m, "a(tos)", 1, (uint64_t)1, VM_PATH, "old");
+}
+
+static int list_vms_at_length(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	return sd_bus_reply_method_return(m, "a(tosssusbbsa{ss}u)", 2,
+		(uint64_t)1, VM_PATH, "new", "", "stock", 7, "default", 0, 1, "active", 1, "mood", "good", 5,
+		(uint64_t)2, VM_PATH, "newer", "", "stock", 8, "runtime", 1, 0, "active", 0, 6);
 }
 
 /* Without classes that are allowed, and without flags. */
@@ -86,8 +95,25 @@ static const sd_bus_vtable vm[] = {
 	SD_BUS_VTABLE_END
 };
 
-int main(void)
+static const sd_bus_vtable manager_of_newer[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("KernelSupport", "s", get_support, 0, 0),
+	SD_BUS_METHOD("ListVMs", "", "a(tosssusbbsa{ss}u)", list_vms_at_length, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("GetVM", "s", "o", get_vm, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END
+};
+
+static const sd_bus_vtable vm_of_newer[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("Mood", "s", get_name, 0, 0),
+	SD_BUS_PROPERTY("Name", "s", get_name, 0, 0),
+	SD_BUS_PROPERTY("Id", "t", get_id, 0, 0),
+	SD_BUS_VTABLE_END
+};
+
+int main(int argc, char *argv[])
 {
+	bool newer = argc > 1;
 	sd_bus *bus;
 	int r;
 
@@ -95,9 +121,10 @@ int main(void)
 	if (r >= 0)
 		r = sd_bus_add_object_manager(bus, NULL, "/org/nvmx1");
 	if (r >= 0)
-		r = sd_bus_add_object_vtable(bus, NULL, "/org/nvmx1", "org.nvmx1.Manager", manager, NULL);
+		r = sd_bus_add_object_vtable(bus, NULL, "/org/nvmx1", "org.nvmx1.Manager",
+					     newer ? manager_of_newer : manager, NULL);
 	if (r >= 0)
-		r = sd_bus_add_object_vtable(bus, NULL, VM_PATH, "org.nvmx1.VM", vm, NULL);
+		r = sd_bus_add_object_vtable(bus, NULL, VM_PATH, "org.nvmx1.VM", newer ? vm_of_newer : vm, NULL);
 	if (r >= 0)
 		r = sd_bus_request_name(bus, "org.nvmx1", 0);
 	while (r >= 0) {

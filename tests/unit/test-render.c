@@ -65,16 +65,16 @@ static void test_rows_hostile(void **state)
 }
 
 static const char vm_text[] =
-	"{\"Id\":3,\"Name\":\"win\\u001b11\",\"UUID\":\"\",\"PID\":4711,\"Executable\":\"/usr/bin/qemu\",\"Unit\":\"\",\"VCPUs\":2,\"VMXOn\":true,"
-	"\"Policy\":\"stock\",\"PolicySource\":\"metadata\",\"PolicyReason\":\"So it is.\",\"PolicyError\":\"No such thing.\","
-	"\"VMWriteAnyField\":\"hide\",\"Shadowing\":\"inert-evmcs\",\"Unknown\":1,"
-	"\"Overrides\":{\"GUEST_CS_AR_BYTES\":\"intercept\",\"vmwrite-any-field\":\"hide\"},"
-	"\"Fields\":{\"GUEST_RIP\":\"read-write\",\"VM_EXIT_REASON\":\"read-only\","
+	"{\"id\":3,\"name\":\"win\\u001b11\",\"uuid\":\"\",\"pid\":4711,\"executable\":\"/usr/bin/qemu\",\"unit\":\"\",\"vcpus\":2,\"vmxon\":true,"
+	"\"policy\":\"stock\",\"policy_source\":\"metadata\",\"policy_reason\":\"So it is.\",\"policy_error\":\"No such thing.\","
+	"\"vmwrite_any_field\":\"hide\",\"shadowing\":\"inert-evmcs\",\"unknown\":1,"
+	"\"overrides\":{\"GUEST_CS_AR_BYTES\":\"intercept\",\"vmwrite-any-field\":\"hide\"},"
+	"\"fields\":{\"GUEST_RIP\":\"read-write\",\"VM_EXIT_REASON\":\"read-only\","
 	"\"GUEST_RSP\":\"read-write\",\"HOST_RSP\":\"intercept\"}}";
 
 static void test_vm(void **state)
 {
-	_cleanup_json_ struct json_object *vm = vm_from_properties(json(vm_text));
+	_cleanup_json_ struct json_object *vm = json(vm_text);
 	struct output o;
 
 	start(&o);
@@ -101,8 +101,8 @@ static void test_vm(void **state)
 
 static void test_vm_json(void **state)
 {
-	_cleanup_json_ struct json_object *vm = vm_from_properties(
-		json("{\"Id\":18446744073709551615,\"VMXOn\":false,\"Overrides\":{},\"Unknown\":1}"));
+	_cleanup_json_ struct json_object *vm =
+		json("{\"id\":18446744073709551615,\"vmxon\":false,\"overrides\":{}}");
 	struct output o;
 
 	start(&o);
@@ -116,7 +116,7 @@ static void test_vm_json(void **state)
 
 static void test_vm_least(void **state)
 {
-	_cleanup_json_ struct json_object *vm = vm_from_properties(json("{}"));
+	_cleanup_json_ struct json_object *vm = json("{}");
 	struct output o;
 
 	start(&o);
@@ -239,7 +239,7 @@ static void test_field_table(void **state)
 
 static void test_shadowing(void **state)
 {
-	_cleanup_json_ struct json_object *vm = vm_from_properties(json("{\"Shadowing\":\"profiling\"}"));
+	_cleanup_json_ struct json_object *vm = json("{\"shadowing\":\"profiling\"}");
 	struct output o;
 
 	start(&o);
