@@ -410,7 +410,7 @@ static int try_kernel(struct manager *m)
 				  m->link.path, strerror(-r));
 		else if (is_shortage(r))
 			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s cannot be used for now: %s.", m->link.path, strerror(-r));
-		else
+		else if (r != -EPROTONOSUPPORT)	/* which has been said */
 			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s does not exist (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
 				   m->link.path, strerror(-r));
 		return r;
