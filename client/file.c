@@ -8,19 +8,17 @@
 
 #include "client/nvmxctl.h"
 
-static int write_all(int fd, const char *text)
+int file_write_all(int fd, const char *data, size_t n)
 {
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		ssize_t k = write(fd, text, left);
+	while (n > 0) {
+		ssize_t k = write(fd, data, n);
 
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k < 0)
 			return -errno;
-		text += k;
-		left -= k;
+		data += k;
+		n -= k;
 	}
 	return 0;
 }
@@ -74,7 +72,7 @@ static int replace(const char *target, mode_t mode, const char *text)
 
 	if (fd < 0)
 		return fd;
-	r = write_all(fd, text);
+	r = file_write_all(fd, text, strlen(text));
 	if (r >= 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	/* A disk may be found full only now. */
@@ -126,7 +124,7 @@ int file_put(const struct file *f, const char *text)
 	int r;
 
 	if (f->fd >= 0) {
-		r = write_all(f->fd, text);
+		r = file_write_all(f->fd, text, strlen(text));
 	} else {
 		r = find_target(f->path, &mode, &target);
 		if (r >= 0)

@@ -43,37 +43,29 @@ char *hint_quote(const char *s)
 	return steal_ptr(quoted);
 }
 
-static bool is_printable(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return false;
-	return true;
-}
-
 /* A name may be that of several VMs, another's id, or an option. */
 static bool leads_to(struct client *c, const char *name, const char *id)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL, *safe = render_safe(name);
 
-	return *name && *name != '-' && is_printable(name) && client_find_vm_quietly(c, name, &path) &&
+	/* It is printed so. */
+	return *name && *name != '-' && safe && streq(safe, name) && client_find_vm_quietly(c, name, &path) &&
 	       strncmp(path, NVMX_BUS_PATH "/vm/", strlen(NVMX_BUS_PATH "/vm/")) == 0 &&
 	       streq(path + strlen(NVMX_BUS_PATH "/vm/"), id);
 }
 
-/* As far as can be told: nvmxd has a libvirt, and the VM a uuid, as all domains have. */
-static bool has_domain(struct client *c, struct json_object *vm)
+bool hint_has_libvirt(struct client *c)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *libvirt = NULL;
 
-	return !c->args->machine && !isempty(json_get_text(vm, "uuid")) &&
+	return !c->args->machine &&
 	       sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Libvirt",
 					  &error, &libvirt) >= 0 &&
 	       streq(libvirt, "connected");
 }
 
-int hint_of(struct client *c, struct json_object *vm, struct hint *ret)
+int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret)
 {
 	const char *where = c->args->host ?: c->args->machine, *name = json_get_text(vm, "name");
 	const char *id = json_get_text(vm, "id");
@@ -85,7 +77,8 @@ int hint_of(struct client *c, struct json_object *vm, struct hint *ret)
 	else if (!quoted || asprintf(&h.nvmxctl, "nvmxctl --%s=%s", c->args->host ? "host" : "machine", quoted) < 0)
 		h.nvmxctl = NULL;
 	h.vm = hint_quote(leads_to(c, name, id) ? name : id);
-	h.is_domain = has_domain(c, vm);
+	/* As far as can be told: all domains have a uuid. */
+	h.is_domain = libvirt && !isempty(json_get_text(vm, "uuid"));
 	if (!h.nvmxctl || !h.vm) {
 		hint_done(&h);
 		return -ENOMEM;

@@ -14,8 +14,10 @@ struct hint {
 	bool is_domain;		/* of libvirt: --config is possible */
 };
 
+/* Can nvmxctl reach the libvirt that nvmxd has?  Asks nvmxd: once for all VMs. */
+bool hint_has_libvirt(struct client *c);
 /* vm has id, name and uuid; -ENOMEM. */
-int hint_of(struct client *c, struct json_object *vm, struct hint *ret);
+int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret);
 void hint_done(struct hint *h);
 
 /* In quotes if a shell needs them; NULL without memory. */

@@ -250,6 +250,8 @@ int file_put(const struct file *f, const char *text);
 void file_close(struct file *f);
 /* All three. */
 int file_write(const char *path, const char *text);
+/* All of it, or -errno. */
+int file_write_all(int fd, const char *data, size_t n);
 
 /* ---- colour.c ---- */
 

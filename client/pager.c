@@ -68,12 +68,8 @@ static int copy_through(void)
 	while ((n = read(STDIN_FILENO, buffer, sizeof(buffer))) != 0) {
 		if (n < 0 && errno != EINTR)
 			return EXIT_FAILURE;
-		for (ssize_t at = 0, k; at < n; at += k) {
-			k = write(STDOUT_FILENO, buffer + at, n - at);
-			if (k < 0 && errno != EINTR)
-				return EXIT_FAILURE;
-			k = k < 0 ? 0 : k;
-		}
+		if (n > 0 && file_write_all(STDOUT_FILENO, buffer, n) < 0)
+			return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;
 }

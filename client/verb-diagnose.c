@@ -141,6 +141,7 @@ static int judge(struct client *c, const struct diagnose_host *host, const struc
 		 const struct look *now, struct json_object *verdicts)
 {
 	double seconds = (now->usec - then->usec) / 1e6;
+	bool libvirt = hint_has_libvirt(c);
 
 	for (size_t i = 0; i < json_length(now->vms); i++) {
 		struct json_object *vm = json_at(now->vms, i);
@@ -150,7 +151,7 @@ static int judge(struct client *c, const struct diagnose_host *host, const struc
 		if (!before)
 			continue;
 		/* Nothing is said to type about one that does not use VMX, and most do not. */
-		if (json_object_get_boolean(json_get(vm, "vmxon")) && hint_of(c, vm, &hint) < 0) {
+		if (json_object_get_boolean(json_get(vm, "vmxon")) && hint_of(c, vm, libvirt, &hint) < 0) {
 			fprintf(stderr, "nvmxctl: Out of memory.\n");
 			return STATUS_FAILED;
 		}

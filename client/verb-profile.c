@@ -526,7 +526,7 @@ static int prepare(struct job *j)
 		r = file_open(args->policy_out, &j->policy);
 	if (r == STATUS_DONE && args->html && !is_stdout(args->html))
 		r = file_open(args->html, &j->page);
-	if (r == STATUS_DONE && hint_of(j->c, j->vm, &j->hint) < 0)
+	if (r == STATUS_DONE && hint_of(j->c, j->vm, hint_has_libvirt(j->c), &j->hint) < 0)
 		r = out_of_memory();
 	return r;
 }
