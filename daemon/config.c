@@ -59,6 +59,16 @@ static int parse_statistics_interval(struct parser *p, const char *place,
 	return 0;
 }
 
+static int parse_uri(struct parser *p, const char *place, const char *s, char **ret)
+{
+	if (!strstr(s, ":///"))
+		return json_file_error(&p->file, place, "\"%.64s\" is not the URI of a libvirt on "
+				       "this host, such as " CONFIG_LIBVIRT_URI ".", s);
+	free(*ret);
+	*ret = strdup(s);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int parse_libvirt_uri(struct parser *p, const char *place, struct json_object *value)
 {
 	const char *s;
@@ -75,15 +85,104 @@ static int parse_libvirt_uri(struct parser *p, const char *place, struct json_ob
 	return p->config->libvirt_uri ? 0 : -ENOMEM;
 }
 
-static int parse_libvirt_read_only(struct parser *p, const char *place,
-				   struct json_object *value)
+static void source_clear(struct config_source *s)
+{
+	free(s->name);
+	free(s->user);
+	free(s->libvirt_uri);
+	*s = (struct config_source) {};
+}
+
+static void sources_clear(struct config_sources *sources)
+{
+	while (sources->n > 0)
+		source_clear(&sources->list[--sources->n]);
+}
+
+/* It may become an argument, a unit's instance and a part of a label. */
+static bool source_name_is_valid(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+
+	return n > 0 && !s[n] && n <= CONFIG_SOURCE_NAME_MAX && *s != '-' && (*s < '0' || *s > '9');
+}
+
+static int parse_source_key(struct parser *p, struct config_source *source, const char *place,
+			    const char *key, struct json_object *value)
+{
+	const char *s;
+	int r;
+
+	if (!streq(key, "user") && !streq(key, "libvirt-uri"))
+		return json_file_error(&p->file, place, "Unknown key \"%.64s\"; a source has user "
+				       "and libvirt-uri.", key);
+	r = json_file_expect_string(&p->file, place, value, &s);
+	if (r < 0)
+		return r;
+	if (streq(key, "libvirt-uri"))
+		return parse_uri(p, place, s, &source->libvirt_uri);
+	if (!*s)
+		return json_file_error(&p->file, place, "A user has a name or a number.");
+	free(source->user);
+	source->user = strdup(s);
+	return source->user ? 0 : -ENOMEM;
+}
+
+static int parse_source(struct parser *p, const char *place, const char *name,
+			struct json_object *value)
+{
+	struct config_sources *sources = &p->config->sources;
+	struct config_source *source = &sources->list[sources->n];
+	int r;
+
+	if (!source_name_is_valid(name))
+		return json_file_error(&p->file, place, "\"%.64s\" cannot be a source's name: letters, "
+				       "digits and \"-\" from a letter, %d at most.", name,
+				       CONFIG_SOURCE_NAME_MAX);
+	if (sources->n == CONFIG_SOURCES_MAX)
+		return json_file_error(&p->file, place, "There can be %d sources.", CONFIG_SOURCES_MAX);
+	r = json_file_expect(&p->file, place, value, json_type_object);
+	if (r < 0)
+		return r;
+
+	sources->n++;
+	source->name = strdup(name);
+	if (!source->name)
+		return -ENOMEM;
+	json_object_object_foreach(value, key, v) {
+		_cleanup_free_ char *at = NULL;
+
+		if (asprintf(&at, "%s.%s", place, key) < 0) {
+			at = NULL;
+			return -ENOMEM;
+		}
+		r = parse_source_key(p, source, at, key, v);
+		if (r < 0)
+			return r;
+	}
+	if (!source->user && !source->libvirt_uri && !streq(name, CONFIG_LIBVIRT))
+		return json_file_error(&p->file, place, "A source needs its user, or a libvirt-uri.");
+	return 0;
+}
+
+static int parse_sources(struct parser *p, const char *place, struct json_object *value)
 {
 	int r;
 
-	r = json_file_expect(&p->file, place, value, json_type_boolean);
+	r = json_file_expect(&p->file, place, value, json_type_object);
 	if (r < 0)
 		return r;
-	p->config->libvirt_read_only = json_object_get_boolean(value);
+	json_object_object_foreach(value, name, v) {
+		_cleanup_free_ char *at = NULL;
+
+		if (asprintf(&at, "%s.%s", place, name) < 0) {
+			at = NULL;
+			return -ENOMEM;
+		}
+		r = parse_source(p, at, name, v);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -99,7 +198,7 @@ static const struct {
 	{ "default-policy",		parse_default_policy },
 	{ "statistics-interval",	parse_statistics_interval },
 	{ "libvirt-uri",		parse_libvirt_uri },
-	{ "libvirt-read-only",		parse_libvirt_read_only },
+	{ "sources",			parse_sources },
 	/* Editors want it; the file is not fetched. */
 	{ "$schema",			parse_schema },
 };
@@ -117,13 +216,13 @@ static int parse_key(struct parser *p, const char *key, struct json_object *valu
 			return keys[i].parse(p, place, value);
 
 	return json_file_error(&p->file, place, "Unknown key \"%s\"; there are default-policy, "
-			       "statistics-interval, libvirt-uri and libvirt-read-only.", key);
+			       "statistics-interval, libvirt-uri and sources.", key);
 }
 
 int config_parse(const char *path, const char *text, size_t size,
 		 struct config_file *ret, char **ret_error)
 {
-	struct config_file config = { .statistics_interval = -1, .libvirt_read_only = -1 };
+	struct config_file config = { .statistics_interval = -1 };
 	struct parser p = { .config = &config };
 	int r;
 
@@ -150,7 +249,8 @@ void config_file_clear(struct config_file *f)
 	free(f->default_policy);
 	free(f->default_policy_place);
 	free(f->libvirt_uri);
-	*f = (struct config_file) { .statistics_interval = -1, .libvirt_read_only = -1 };
+	sources_clear(&f->sources);
+	*f = (struct config_file) { .statistics_interval = -1 };
 }
 
 /* ---- all files ---- */
@@ -179,6 +279,39 @@ static void replace(char **setting, char **by)
 	*setting = steal_ptr(*by);
 }
 
+/* A later file's says what it says of a source instead of an earlier one's. */
+static void put_source(struct config_sources *sources, struct config_source *by)
+{
+	struct config_source *at = NULL;
+
+	for (size_t i = 0; i < sources->n && !at; i++)
+		if (streq(sources->list[i].name, by->name))
+			at = &sources->list[i];
+	if (at)
+		source_clear(at);
+	else
+		at = &sources->list[sources->n++];
+	*at = *by;
+	*by = (struct config_source) {};
+}
+
+/* How many there would be, libvirt's counted in any case. */
+static size_t count_sources(const struct config_sources *a, const struct config_sources *b)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < a->n; i++)
+		n += !streq(a->list[i].name, CONFIG_LIBVIRT);
+	for (size_t i = 0; i < b->n; i++) {
+		bool there = streq(b->list[i].name, CONFIG_LIBVIRT);
+
+		for (size_t k = 0; k < a->n; k++)
+			there |= streq(a->list[k].name, b->list[i].name);
+		n += !there;
+	}
+	return n;
+}
+
 static void apply(struct config *c, struct config_file *f)
 {
 	replace(&c->default_policy, &f->default_policy);
@@ -186,8 +319,8 @@ static void apply(struct config *c, struct config_file *f)
 	replace(&c->libvirt_uri, &f->libvirt_uri);
 	if (f->statistics_interval >= 0)
 		c->statistics_interval = f->statistics_interval;
-	if (f->libvirt_read_only >= 0)
-		c->libvirt_read_only = f->libvirt_read_only;
+	for (size_t i = 0; i < f->sources.n; i++)
+		put_source(&c->sources, &f->sources.list[i]);
 	config_file_clear(f);
 }
 
@@ -206,6 +339,11 @@ static int load_file(struct loader *l, const char *path)
 	r = fd < 0 ? fd : conf_files_read(fd, path, &text, &size, &sentence);
 	if (r >= 0)
 		r = config_parse(path, text, size, &f, &sentence);
+	if (r >= 0 && count_sources(&l->config->sources, &f.sources) > CONFIG_SOURCES_MAX) {
+		config_file_clear(&f);
+		r = error_set(&sentence, -EBADMSG, "%s: .sources: There can be %d sources in all files.",
+			      path, CONFIG_SOURCES_MAX);
+	}
 	if (is_shortage(r))
 		return r;
 	if (r < 0) {
@@ -253,6 +391,36 @@ static int load_drop_ins(struct loader *l, const char *const *dirs)
 	return r;
 }
 
+/* What is not said of a source; libvirt's comes first, unless it is to be none. */
+static int complete_sources(struct config *c)
+{
+	struct config_source libvirt = {}, *list = c->sources.list;
+	size_t i = 0;
+
+	while (i < c->sources.n && !streq(list[i].name, CONFIG_LIBVIRT))
+		i++;
+	if (i < c->sources.n) {
+		libvirt = list[i];
+		memmove(list + i, list + i + 1, (c->sources.n-- - i - 1) * sizeof(*list));
+	}
+	if (streq(c->libvirt_uri, CONFIG_NO_LIBVIRT)) {
+		source_clear(&libvirt);
+	} else {
+		memmove(list + 1, list, c->sources.n++ * sizeof(*list));
+		libvirt.name = libvirt.name ?: strdup(CONFIG_LIBVIRT);
+		libvirt.libvirt_uri = libvirt.libvirt_uri ?: strdup(c->libvirt_uri);
+		list[0] = libvirt;
+	}
+
+	for (i = 0; i < c->sources.n; i++) {
+		list[i].user = list[i].user ?: strdup(CONFIG_LIBVIRT_USER);
+		if (!list[i].name || !list[i].user || (i == 0 && !list[0].libvirt_uri &&
+						       streq(list[0].name, CONFIG_LIBVIRT)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int config_load(const char *const *dirs, policy_set_error_t on_error, void *userdata,
 		struct config *ret)
 {
@@ -269,16 +437,13 @@ int config_load(const char *const *dirs, policy_set_error_t on_error, void *user
 		r = load_main(&l, dirs);
 	if (r >= 0)
 		r = load_drop_ins(&l, dirs);
+	if (r >= 0)
+		r = complete_sources(&c);
 	if (r < 0) {
 		config_clear(&c);
 		return r;
 	}
 
-	/* Statistics are all that is ever written. */
-	if (c.libvirt_read_only)
-		c.statistics_interval = 0;
-	else if (c.statistics_interval == 0)
-		c.libvirt_read_only = true;
 	*ret = c;
 	return l.unusable;
 }
@@ -287,7 +452,30 @@ void config_restrict(struct config *c)
 {
 	*c->default_policy = *c->default_policy_place = '\0';
 	c->statistics_interval = 0;
-	c->libvirt_read_only = true;
+}
+
+const struct config_source *config_source_find(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->sources.n; i++)
+		if (streq(c->sources.list[i].name, name))
+			return &c->sources.list[i];
+	return NULL;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? streq(a, b) : a == b;
+}
+
+bool config_sources_equal(const struct config_sources *a, const struct config_sources *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!streq(a->list[i].name, b->list[i].name) || !streq(a->list[i].user, b->list[i].user) ||
+		    !text_equal(a->list[i].libvirt_uri, b->list[i].libvirt_uri))
+			return false;
+	return true;
 }
 
 bool config_is_restricted(const struct config *c)
@@ -300,5 +488,6 @@ void config_clear(struct config *c)
 	free(c->default_policy);
 	free(c->default_policy_place);
 	free(c->libvirt_uri);
+	sources_clear(&c->sources);
 	*c = (struct config) {};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nvmxd.conf: what an administrator sets for the daemon itself; nvmxd.conf(5) is its manual.
+ * nvmxd.conf: what an administrator sets for nvmxd and nvmx-libvirt; nvmxd.conf(5) is its manual.
  *
  * The files are JSON, read as policy files are (policy/json-file.h): that library is linked
  * already, and tells file, line and path of whatever is wrong.  First comes nvmxd.conf of
@@ -17,12 +17,32 @@
 #define CONFIG_LIBVIRT_URI		"qemu:///system"
 #define CONFIG_NO_LIBVIRT		"none"
 
+/* The source that is there without being named in "sources", unless libvirt-uri is "none". */
+#define CONFIG_LIBVIRT			"libvirt"
+#define CONFIG_LIBVIRT_USER		"nvmx-libvirt"
+
+#define CONFIG_SOURCES_MAX		8
+#define CONFIG_SOURCE_NAME_MAX		32	/* bytes */
+
+/* A source of settings; org.nvmx1(5) says what that is. */
+struct config_source {
+	char *name;		/* letters, digits and "-", from a letter */
+	char *user;		/* as whom it runs; a name or a number, not looked up */
+	char *libvirt_uri;	/* of the nvmx-libvirt that it is; NULL: it is none */
+};
+
+/* In the order in which they have their say. */
+struct config_sources {
+	struct config_source list[CONFIG_SOURCES_MAX];
+	size_t n;
+};
+
 struct config {
 	char *default_policy;		/* a valid policy name, not looked up; "": not known */
 	char *default_policy_place;	/* "FILE:LINE: .default-policy: "; "": not set */
 	int statistics_interval;	/* seconds; 0: no statistics in the metadata */
 	char *libvirt_uri;		/* CONFIG_NO_LIBVIRT: without libvirt */
-	bool libvirt_read_only;		/* if and only if statistics_interval is 0 */
+	struct config_sources sources;	/* libvirt's as well */
 };
 
 /* Where nvmxd looks; ends with NULL. */
@@ -34,7 +54,7 @@ struct config_file {
 	char *default_policy_place;
 	int statistics_interval;
 	char *libvirt_uri;
-	int libvirt_read_only;
+	struct config_sources sources;
 };
 
 /* path is what sentences begin with.  Errors as in policy/policy.h. */
@@ -48,6 +68,8 @@ void config_file_clear(struct config_file *f);
  */
 int config_load(const char *const *dirs, policy_set_error_t on_error, void *userdata,
 		struct config *ret);
+const struct config_source *config_source_find(const struct config *c, const char *name);
+bool config_sources_equal(const struct config_sources *a, const struct config_sources *b);
 /*
  * To the least rights, for when a file that cannot be used may have asked for less than what
  * is in *c: no default policy, and nothing is written to libvirt.

@@ -21,7 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand(!f.default_policy == !f.default_policy_place);
 	demand(f.statistics_interval >= -1 && f.statistics_interval <= CONFIG_STATISTICS_INTERVAL_MAX);
 	demand(!f.libvirt_uri || (*f.libvirt_uri && utf8_is_text(f.libvirt_uri)));
-	demand(f.libvirt_read_only >= -1 && f.libvirt_read_only <= 1);
+	demand(f.sources.n <= CONFIG_SOURCES_MAX);
+	for (size_t i = 0; i < f.sources.n; i++) {
+		demand(strlen(f.sources.list[i].name) <= CONFIG_SOURCE_NAME_MAX);
+		demand(!f.sources.list[i].user || *f.sources.list[i].user);
+	}
 	config_file_clear(&f);
 	return 0;
 }
