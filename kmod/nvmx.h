@@ -148,8 +148,8 @@ struct nvmx_vm {
 	/* In nvmx_vms, while kvm lives. */
 	struct list_head node;
 	/*
-	 * Guards kvm, vmxon and window_owner, and every change of policy; taken
-	 * inside vcpu->mutex, never the other way.
+	 * Guards kvm, vmxon, window_owner and evmcs_shown, and every change of
+	 * policy; taken inside vcpu->mutex, never the other way.
 	 */
 	struct mutex lock;
 	/* NULL once the VM is gone. */
@@ -161,6 +161,9 @@ struct nvmx_vm {
 	/* Whose profiling window is open; compared only. */
 	const void *window_owner;
 	struct delayed_work window_end;
+	/* BIT(false) and BIT(true): what readers may believe of NVMX_VM_STATE_EVMCS. */
+	u8 evmcs_shown;
+	struct delayed_work evmcs_tell;
 	struct pid *owner;
 	u64 start_time;
 	/* Woken when the VM goes. */
@@ -177,6 +180,7 @@ int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 		       u64 *generation, u32 *bad_encoding);
 struct nvmx_policy_obj *nvmx_vm_policy_in_force(struct nvmx_vm *vm);
 void nvmx_vm_put_in_force(struct nvmx_vm *vm);
+bool nvmx_vm_uses_evmcs(const struct nvmx_vm *vm);
 
 /* ---- window.c: profiling windows ----------------------------------------- */
 
@@ -184,6 +188,11 @@ void nvmx_window_init(struct nvmx_vm *vm);
 int nvmx_window_start(struct nvmx_vm *vm, const void *owner, u32 duration_ms);
 int nvmx_window_end(struct nvmx_vm *vm, const void *owner);
 void nvmx_window_cancel(struct nvmx_vm *vm);
+
+/* ---- evmcs.c: records of enlightened VMCSs ------------------------------- */
+
+void nvmx_evmcs_init(struct nvmx_vm *vm);
+void nvmx_evmcs_cancel(struct nvmx_vm *vm);
 
 /* ---- stats.c ------------------------------------------------------------- */
 
@@ -264,6 +273,9 @@ void nvmx_vcpu_free(struct kvm_vcpu *vcpu);
  */
 int nvmx_alloc_counts(struct kvm_vcpu *vcpu);
 void nvmx_vmxon(struct kvm_vcpu *vcpu);
+
+/* The vCPU has taken up an enlightened VMCS, or dropped it. */
+void nvmx_evmcs_changed(struct kvm_vcpu *vcpu);
 
 /* Programs vmcs01, which is loaded, with the vCPU's policy. */
 void nvmx_program(struct kvm_vcpu *vcpu);

@@ -38,15 +38,17 @@ int nvmx_vm_create(struct kvm *kvm)
 	vm->slot.policy = nvmx_slot_get(&nvmx_default_policy, NULL);
 	vm->in_force = nvmx_policy_get(vm->slot.policy);
 	nvmx_window_init(vm);
+	nvmx_evmcs_init(vm);
 	to_kvm_vmx(kvm)->nvmx = vm;
 
 	mutex_lock(&nvmx_vms_lock);
 	vm->id = ++nvmx_last_id;
 	list_add_tail(&vm->node, &nvmx_vms);
 	nvmx_nr_vms++;
+	/* Before anybody can find it, and have another record sent. */
+	nvmx_event(NVMX_EVENT_VM_CREATED, vm);
 	mutex_unlock(&nvmx_vms_lock);
 
-	nvmx_event(NVMX_EVENT_VM_CREATED, vm);
 	return 0;
 }
 
@@ -63,6 +65,7 @@ static void nvmx_vm_detach(struct nvmx_vm *vm)
 	mutex_unlock(&vm->lock);
 
 	nvmx_window_cancel(vm);
+	nvmx_evmcs_cancel(vm);
 	wake_up_all(&vm->gone);
 	nvmx_event(NVMX_EVENT_VM_GONE, vm);
 }
@@ -185,6 +188,19 @@ unsigned int nvmx_vm_count(void)
 	return READ_ONCE(nvmx_nr_vms);
 }
 
+/* Does a vCPU of the VM use an enlightened VMCS?  vm->lock is held, and kvm there. */
+bool nvmx_vm_uses_evmcs(const struct nvmx_vm *vm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, vm->kvm)
+		if (nvmx_uses_evmcs(to_vmx(vcpu)))
+			return true;
+
+	return false;
+}
+
 /* vm->lock is held. */
 static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 {
@@ -193,15 +209,28 @@ static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 	unsigned long i;
 
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
-		struct vcpu_vmx *vmx = to_vmx(vcpu);
-
 		info->nr_vcpus++;
 		/* Compared, never followed: the vCPU may let go of it now. */
-		if (READ_ONCE(vmx->nvmx.policy) != policy)
+		if (READ_ONCE(to_vmx(vcpu)->nvmx.policy) != policy)
 			info->nr_pending++;
-		if (nvmx_uses_evmcs(vmx))
-			info->state |= NVMX_VM_STATE_EVMCS;
 	}
+}
+
+/* vm->lock is held, and kvm there. */
+static u32 nvmx_vm_state(struct nvmx_vm *vm)
+{
+	bool evmcs = nvmx_vm_uses_evmcs(vm);
+	u32 state = 0;
+
+	if (vm->vmxon)
+		state |= NVMX_VM_STATE_VMXON;
+	if (evmcs)
+		state |= NVMX_VM_STATE_EVMCS;
+	if (vm->window_owner)
+		state |= NVMX_VM_STATE_WINDOW;
+	vm->evmcs_shown |= BIT(evmcs);
+
+	return state;
 }
 
 int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_namespace *ns)
@@ -218,10 +247,7 @@ int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_names
 		mutex_unlock(&vm->lock);
 		return -ENODEV;
 	}
-	if (vm->vmxon)
-		info->state |= NVMX_VM_STATE_VMXON;
-	if (vm->window_owner)
-		info->state |= NVMX_VM_STATE_WINDOW;
+	info->state = nvmx_vm_state(vm);
 	nvmx_vm_fill_vcpus(vm, info);
 	mutex_unlock(&vm->lock);
 
@@ -319,6 +345,7 @@ int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 
 	*generation = nvmx_slot_publish(&vm->slot, policy);
 	nvmx_vm_put_in_force(vm);
+	nvmx_event(NVMX_EVENT_VM_POLICY, vm);
 	r = 0;
 unlock:
 	mutex_unlock(&vm->lock);

@@ -11,6 +11,7 @@ static void nvmx_window_close(struct nvmx_vm *vm)
 {
 	vm->window_owner = NULL;
 	nvmx_vm_put_in_force(vm);
+	nvmx_event(NVMX_EVENT_VM_STATE, vm);
 }
 
 static void nvmx_window_expired(struct work_struct *work)
@@ -47,6 +48,7 @@ int nvmx_window_start(struct nvmx_vm *vm, const void *owner, u32 duration_ms)
 		vm->window_owner = owner;
 		nvmx_vm_put_in_force(vm);
 		mod_delayed_work(system_wq, &vm->window_end, msecs_to_jiffies(duration_ms));
+		nvmx_event(NVMX_EVENT_VM_STATE, vm);
 	}
 	mutex_unlock(&vm->lock);
 

@@ -139,12 +139,45 @@ static uint64_t now_ms(void)
 	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
 }
 
-/* One whose time is over has ended: nobody can see when. */
-static bool window_is_open(struct kernel_vm *vm)
+static void open_window(struct kernel *k, struct kernel_vm *vm, int owner, uint64_t until)
 {
-	if (vm->window_owner >= 0 && now_ms() >= vm->window_until)
-		vm->window_owner = KERNEL_NO_WINDOW;
-	return vm->window_owner != KERNEL_NO_WINDOW;
+	vm->window_owner = owner;
+	vm->window_until = until;
+	k->n_windows++;
+	k->record(NVMX_EVENT_VM_STATE, vm);
+}
+
+void kernel_close_window(struct kernel *k, struct kernel_vm *vm)
+{
+	if (vm->window_owner == KERNEL_NO_WINDOW)
+		return;
+	vm->window_owner = KERNEL_NO_WINDOW;
+	k->n_windows--;
+	if (vm->alive)
+		k->record(NVMX_EVENT_VM_STATE, vm);
+}
+
+void kernel_open_window(struct kernel *k, struct kernel_vm *vm)
+{
+	if (vm->window_owner == KERNEL_NO_WINDOW)
+		open_window(k, vm, KERNEL_OTHERS_WINDOW, UINT64_MAX);
+}
+
+int kernel_end_windows(struct kernel *k)
+{
+	uint64_t now = now_ms(), next = UINT64_MAX;
+
+	for (size_t i = 0; k->n_windows > 0 && i < k->n_vms; i++) {
+		struct kernel_vm *vm = k->vms[i];
+
+		if (vm->window_owner < 0)
+			continue;
+		if (now >= vm->window_until)
+			kernel_close_window(k, vm);
+		else if (vm->window_until < next)
+			next = vm->window_until;
+	}
+	return next == UINT64_MAX ? -1 : (int)(next - now);
 }
 
 static int start_window(struct kernel *k, struct kernel_vm *vm, int fd, const struct nvmx_window *arg)
@@ -153,35 +186,49 @@ static int start_window(struct kernel *k, struct kernel_vm *vm, int fd, const st
 		return -EINVAL;
 	if (~k->features & (NVMX_FEATURE_NESTED | NVMX_FEATURE_SHADOW_VMCS))
 		return -EOPNOTSUPP;
-	if (window_is_open(vm))
+	if (vm->window_owner != KERNEL_NO_WINDOW)
 		return -EBUSY;
 
-	vm->window_owner = fd;
-	vm->window_until = now_ms() + arg->duration_ms;
+	open_window(k, vm, fd, now_ms() + arg->duration_ms);
 	return 0;
 }
 
-static int end_window(struct kernel_vm *vm, int fd, const struct nvmx_window *arg)
+static int end_window(struct kernel *k, struct kernel_vm *vm, int fd, const struct nvmx_window *arg)
 {
 	if (arg->duration_ms)
 		return -EINVAL;
-	if (!window_is_open(vm) || vm->window_owner != fd)
+	if (vm->window_owner != fd)
 		return -ENOENT;
 
-	vm->window_owner = KERNEL_NO_WINDOW;
+	kernel_close_window(k, vm);
 	return 0;
 }
 
-void kernel_release(struct kernel_vm *vm, int fd)
+void kernel_release(struct kernel *k, struct kernel_vm *vm, int fd)
 {
 	if (vm->window_owner == fd)
-		vm->window_owner = KERNEL_NO_WINDOW;
+		kernel_close_window(k, vm);
 }
 
-static void get_vm_info(struct kernel_vm *vm, struct nvmx_vm_info *arg)
+void kernel_end_vm(struct kernel *k, struct kernel_vm *vm)
+{
+	vm->alive = false;
+	kernel_close_window(k, vm);
+	k->record(NVMX_EVENT_VM_GONE, vm);
+}
+
+void kernel_set_evmcs(struct kernel *k, struct kernel_vm *vm, bool used)
+{
+	if (used == !!(vm->info.state & NVMX_VM_STATE_EVMCS))
+		return;
+	vm->info.state ^= NVMX_VM_STATE_EVMCS;
+	k->record(NVMX_EVENT_VM_STATE, vm);
+}
+
+static void get_vm_info(const struct kernel_vm *vm, struct nvmx_vm_info *arg)
 {
 	*arg = vm->info;
-	if (window_is_open(vm))
+	if (vm->window_owner != KERNEL_NO_WINDOW)
 		arg->state |= NVMX_VM_STATE_WINDOW;
 }
 
@@ -300,6 +347,7 @@ static int set_policy(struct kernel *k, struct kernel_vm *vm, struct nvmx_policy
 	vm->vmwrite_any_field = arg->vmwrite_any_field;
 	memcpy(vm->label, arg->label, sizeof(vm->label));
 	arg->generation = ++vm->generation;
+	k->record(NVMX_EVENT_VM_POLICY, vm);
 	return 0;
 }
 
@@ -325,7 +373,7 @@ static void run_l1(struct kernel *k, struct kernel_vm *vm)
 	bool lazy = false;
 
 	for (size_t i = 0; i < k->n_fields; i++) {
-		uint8_t class = window_is_open(vm) ? NVMX_CLASS_INTERCEPT : vm->classes[i];
+		uint8_t class = vm->window_owner != KERNEL_NO_WINDOW ? NVMX_CLASS_INTERCEPT : vm->classes[i];
 		uint64_t reads = vm->reads[i] * vm->runs / 100;
 		uint64_t writes = vm->writes[i] * vm->runs / 100;
 
@@ -416,6 +464,7 @@ int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request
 		return registry_call(k, request, arg, array);
 	if (!vm->alive)
 		return -ENODEV;
+	(void)kernel_end_windows(k);
 
 	switch (request) {
 	case NVMX_VM_GET_INFO:
@@ -428,7 +477,7 @@ int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request
 	case NVMX_VM_START_WINDOW:
 		return start_window(k, vm, fd, arg);
 	case NVMX_VM_END_WINDOW:
-		return end_window(vm, fd, arg);
+		return end_window(k, vm, fd, arg);
 	case NVMX_VM_GET_COUNTERS:
 		run_l1(k, vm);
 		return get_counters(k, vm, arg, array);

@@ -51,7 +51,10 @@ struct kernel {
 	size_t n_fields;
 	struct kernel_vm *vms[KERNEL_VMS_MAX];	/* id - 1; gone ones stay */
 	size_t n_vms;
+	size_t n_windows;		/* open ones */
 	int fail_set;			/* errno of the next SET_POLICY, 0: none */
+	/* A lifecycle record: NVMX_EVENT_*. */
+	void (*record)(uint32_t type, const struct kernel_vm *vm);
 };
 
 /* Reads a table such as fields.txt; 0, or -1 having said why. */
@@ -63,6 +66,15 @@ int kernel_find_field(const struct kernel *k, const char *name);
 /* NULL: no such VM, or gone. */
 struct kernel_vm *kernel_find_vm(struct kernel *k, uint64_t id);
 struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_time, unsigned int vcpus);
+void kernel_end_vm(struct kernel *k, struct kernel_vm *vm);
+
+/* What L1 does: unlike the module's, which waits for up to a second, each change is told. */
+void kernel_set_evmcs(struct kernel *k, struct kernel_vm *vm, bool used);
+/* A window of another program, if no other is open; or the end of whatever is open. */
+void kernel_open_window(struct kernel *k, struct kernel_vm *vm);
+void kernel_close_window(struct kernel *k, struct kernel_vm *vm);
+/* Ends the windows whose time is over; gives the milliseconds until the next ends, -1: none. */
+int kernel_end_windows(struct kernel *k);
 
 /*
  * One call: fd is the caller's, for what belongs to it; arg is the caller's struct, array its array (room for it if from the
@@ -71,6 +83,6 @@ struct kernel_vm *kernel_create_vm(struct kernel *k, pid_t pid, uint64_t start_t
 int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request, void *arg,
 		void *array);
 /* The fd was closed. */
-void kernel_release(struct kernel_vm *vm, int fd);
+void kernel_release(struct kernel *k, struct kernel_vm *vm, int fd);
 
 #endif /* NVMX_TESTS_KERNEL_H */

@@ -11,8 +11,11 @@
  *	create PID VCPUS [START_TIME]	a VM of that process; answers the id
  *	create-all FILE VCPUS		one of each process whose pid is a line of the file;
  *					answers the last id
- *	vmxon ID, evmcs ID, gone ID
+ *	vmxon ID, gone ID
+ *	evmcs ID, evmcs-end ID		L1 takes up an enlightened VMCS, and drops it
  *	window ID, window-end ID	a profiling window of another program
+ *	set ID LABEL [FIELD=CLASS]...	another program sets this policy; answers the error, if
+ *					there is one.  LABEL: %XX is a byte, "-" is none.
  *	exits ID VCPU FIELD READS WRITES	FIELD "other": no field of vmcs12
  *	count ID VCPU COUNTER N
  *	accesses ID FIELD READS WRITES	what L1 does per 100 exits of L2 ...
@@ -38,11 +41,13 @@
 #include "daemon/counters.h"
 #include "daemon/loopback.h"
 #include "daemon/proc.h"
+#include "policy/policy.h"
 #include "policy/util.h"
 #include "tests/bus/kernel.h"
 
 #define CONNECTIONS_MAX	(KERNEL_VMS_MAX + 64)
 #define READERS_MAX	16
+#define WORDS_MAX	64	/* of a line that the test tells */
 
 enum kind { CLOSED, LISTENER, TELL_LISTENER, TELLER, REGISTRY, EVENTS, VM };
 
@@ -97,7 +102,7 @@ static void close_connection(int fd)
 		if (readers[i] == fd)
 			readers[i] = readers[--n_readers];
 	if (connections[fd].vm)
-		kernel_release(connections[fd].vm, fd);
+		kernel_release(&kernel, connections[fd].vm, fd);
 	connections[fd].kind = CLOSED;
 	close(fd);
 }
@@ -216,11 +221,10 @@ static void count_policies(FILE *out)
 /* EPOLLHUP for whoever has it open. */
 static void gone(struct kernel_vm *vm)
 {
-	vm->alive = false;
 	for (int fd = 0; fd < CONNECTIONS_MAX; fd++)
 		if (connections[fd].kind == VM && connections[fd].vm == vm)
 			shutdown(fd, SHUT_RDWR);
-	send_vm_record(NVMX_EVENT_VM_GONE, vm);
+	kernel_end_vm(&kernel, vm);
 }
 
 static void count(FILE *out, struct kernel_vm *vm, unsigned int vcpu, const char *name, uint64_t n)
@@ -270,6 +274,61 @@ static void show_policy(FILE *out, const struct kernel_vm *vm)
 			fprintf(out, "%s=%s\n", kernel.fields[i].name, classes[vm->classes[i]]);
 }
 
+/* A label, of bytes that no word can have: gives false if it is too long. */
+static bool take_label(const char *word, char *ret)
+{
+	size_t n = 0;
+
+	if (streq(word, "-"))
+		word = "";
+	while (*word) {
+		unsigned int byte;
+
+		if (n == NVMX_LABEL_LEN - 1)
+			return false;
+		if (sscanf(word, "%%%2x", &byte) == 1) {
+			ret[n++] = byte;
+			word += 3;
+		} else {
+			ret[n++] = *word++;
+		}
+	}
+	ret[n] = 0;
+	return true;
+}
+
+/* As from a fd of nobody's. */
+static void set_policy(FILE *out, struct kernel_vm *vm, char **words, int n)
+{
+	struct nvmx_policy_entry entries[WORDS_MAX];
+	struct nvmx_policy policy = { .size = sizeof(policy) };
+	int r;
+
+	if (!take_label(words[2], policy.label)) {
+		fprintf(out, "too long a label\n");
+		return;
+	}
+	for (int i = 3; i < n; i++) {
+		char *class = strchr(words[i], '=');
+		int field;
+
+		if (class)
+			*class++ = 0;
+		field = kernel_find_field(&kernel, words[i]);
+		if (field < 0 || !class || class_from_string(class) < 0) {
+			fprintf(out, "no such field or class: %s\n", words[i]);
+			return;
+		}
+		entries[policy.nr++] = (struct nvmx_policy_entry) {
+			kernel.fields[field].encoding, class_from_string(class),
+		};
+	}
+
+	r = kernel_call(&kernel, vm, -1, NVMX_VM_SET_POLICY, &policy, entries);
+	if (r < 0)
+		fprintf(out, "%s\n", strerror(-r));
+}
+
 static void told_of_vm(FILE *out, char **words, int n)
 {
 	struct kernel_vm *vm = kernel_find_vm(&kernel, strtoull(words[1], NULL, 10));
@@ -281,17 +340,21 @@ static void told_of_vm(FILE *out, char **words, int n)
 		vm->untimed = true;
 	} else if (vm && streq(words[0], "accesses") && n == 5) {
 		accesses(out, vm, words);
+	} else if (vm && streq(words[0], "set") && n >= 3) {
+		set_policy(out, vm, words, n);
 	} else if (!vm || vcpu >= KERNEL_VCPUS_MAX) {
 		fprintf(out, "no such VM or vCPU\n");
 	} else if (streq(words[0], "vmxon")) {
 		vm->info.state |= NVMX_VM_STATE_VMXON;
 		send_vm_record(NVMX_EVENT_VM_VMXON, vm);
 	} else if (streq(words[0], "evmcs")) {
-		vm->info.state |= NVMX_VM_STATE_EVMCS;
+		kernel_set_evmcs(&kernel, vm, true);
+	} else if (streq(words[0], "evmcs-end")) {
+		kernel_set_evmcs(&kernel, vm, false);
 	} else if (streq(words[0], "window")) {
-		vm->window_owner = KERNEL_OTHERS_WINDOW;
+		kernel_open_window(&kernel, vm);
 	} else if (streq(words[0], "window-end")) {
-		vm->window_owner = KERNEL_NO_WINDOW;
+		kernel_close_window(&kernel, vm);
 	} else if (streq(words[0], "gone")) {
 		gone(vm);
 	} else if (streq(words[0], "policy")) {
@@ -307,10 +370,10 @@ static void told_of_vm(FILE *out, char **words, int n)
 
 static void told(FILE *out, char *line)
 {
-	char *words[8], *state;
+	char *words[WORDS_MAX], *state;
 	int n = 0;
 
-	for (char *w = strtok_r(line, " \n", &state); w && n < 8; w = strtok_r(NULL, " \n", &state))
+	for (char *w = strtok_r(line, " \n", &state); w && n < WORDS_MAX; w = strtok_r(NULL, " \n", &state))
 		words[n++] = w;
 
 	if ((n == 3 || n == 4) && streq(words[0], "create")) {
@@ -492,7 +555,7 @@ static int run(const char *path)
 		struct epoll_event events[64];
 		int n;
 
-		n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), -1);
+		n = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), kernel_end_windows(&kernel));
 		if (n < 0)
 			die("epoll_wait");
 		for (int i = 0; i < n && !unloaded; i++)
@@ -544,6 +607,7 @@ int main(int argc, char *argv[])
 		kernel.features = NVMX_FEATURE_NESTED;
 	if (argc > 3 && streq(argv[3], "abi-2"))
 		kernel.abi_version = 2;
+	kernel.record = send_vm_record;
 	if (kernel_read_fields(&kernel, argv[1]) < 0)
 		return EXIT_FAILURE;
 	if (argc > 3 && streq(argv[3], "own-list"))

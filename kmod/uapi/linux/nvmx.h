@@ -418,6 +418,8 @@ struct nvmx_counters {
 #define NVMX_EVENT_VM_VMXON	2	/* a vCPU of the VM executed VMXON for the first time */
 #define NVMX_EVENT_VM_GONE	3
 #define NVMX_EVENT_OVERFLOW	4	/* @lost records were dropped: list again */
+#define NVMX_EVENT_VM_POLICY	5	/* somebody set its policy: NVMX_VM_GET_POLICY */
+#define NVMX_EVENT_VM_STATE	6	/* its state is another: NVMX_VM_GET_INFO */
 
 /* Records kept for a reader that does not read; then one OVERFLOW comes. */
 #define NVMX_EVENT_BACKLOG	256
@@ -432,6 +434,19 @@ struct nvmx_counters {
  * @lost: records dropped, only with OVERFLOW
  *
  * Records begin with the open(2); what was there before is in NVMX_LIST_VMS.
+ * A module may know more types than its reader, who ignores them.
+ *
+ * VM_POLICY comes with every NVMX_VM_SET_POLICY that succeeds, also to the reader
+ * who made it; the generation tells whether it was another's.  It does not say that
+ * vCPUs have taken the policy up.
+ *
+ * VM_STATE comes when NVMX_VM_STATE_WINDOW or NVMX_VM_STATE_EVMCS has changed
+ * (NVMX_VM_STATE_VMXON has its own record, VM_VMXON).  A window: at once, when it
+ * begins and when it ends, whatever ends it, but for the end of the VM.  An
+ * enlightened VMCS, which a guest may take up and drop as often as it likes: within
+ * about a second, at most once a second, and not if the state is by then again what
+ * readers were told and have seen.
+ *
  * read(2) gives whole records, as many as fit; it blocks while there is none,
  * or fails with EAGAIN (O_NONBLOCK).  EINVAL: room for less than one.
  */

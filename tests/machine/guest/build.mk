@@ -8,10 +8,10 @@ GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
 		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under \
-		   nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-32bit vmx-diff \
+		   nvmx-records nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-32bit vmx-diff \
 		   nvmx-fuzz nvmx-nomem
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
-GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window mem quiet tap l1-image)
+GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window records mem quiet tap l1-image)
 
 # No FPU state, no red zone under interrupts, absolute addresses.
 L1_CFLAGS	:= -std=gnu11 -O2 -g -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \

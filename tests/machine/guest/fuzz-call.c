@@ -443,7 +443,7 @@ static bool good_records(const struct nvmx_event *e, size_t n)
 	for (i = 0; i < n; i++) {
 		bool overflow = e[i].type == NVMX_EVENT_OVERFLOW;
 
-		if (e[i].size != sizeof(*e) || !e[i].type || e[i].type > NVMX_EVENT_OVERFLOW ||
+		if (e[i].size != sizeof(*e) || !e[i].type || e[i].type > NVMX_EVENT_VM_STATE ||
 		    !e[i].id != overflow || !e[i].lost == overflow)
 			return false;
 	}

@@ -161,6 +161,7 @@ static void before_set(void)
 	new_vm(VM_NO_BOOT);
 	dev_must_set(vm_fd, &old_policy);
 	dev_get(vm_fd, &got, NULL, &old_generation);
+	read_events();
 }
 
 static int set_policy(void)
@@ -183,11 +184,13 @@ static void expect_policy(const struct policy *want, uint64_t generation)
 static void policy_is_old(void)
 {
 	expect_policy(&old_policy, old_generation);
+	expect_is(read_events(), 0, "records");
 }
 
 static void policy_is_new(void)
 {
 	expect_policy(&new_policy, old_generation + 1);
+	expect(read_events() == 1 && events[0].type == NVMX_EVENT_VM_POLICY, "VM_POLICY");
 }
 
 /* The same of new VMs' policy, of which a new VM tells. */
@@ -440,6 +443,7 @@ static void not_vmxon(void)
 	hide.any = NVMX_VMWRITE_ANY_HIDE;
 	expect_is(-dev_set(vm_fd, &hide), 0, "errno of setting vmwrite-any-field");
 	expect_is(-dev_set(vm_fd, &old_policy), 0, "errno of setting it back");
+	expect_is(read_events(), 2, "records of these two");
 }
 
 static void is_vmxon(void)

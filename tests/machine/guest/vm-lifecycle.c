@@ -20,95 +20,35 @@
 
 #include "dev.h"
 #include "mem.h"
+#include "records.h"
 #include "tap.h"
 #include "vm.h"
 
-/* Field 22 of /proc/PID/stat. */
-static uint64_t start_time(pid_t pid)
-{
-	char path[40], line[1000], *s;
-	FILE *f;
-	int i;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f || !fgets(line, sizeof(line), f))
-		bail("%s", path);
-	fclose(f);
-	/* the name may hold spaces; what follows it does not */
-	s = strrchr(line, ')');
-	for (i = 2; i < 22 && s; i++)
-		s = strchr(s + 1, ' ');
-	if (!s)
-		bail("%s has no field 22", path);
-	return strtoull(s, NULL, 10);
-}
-
-static int open_reader(int flags)
-{
-	int fd = open("/dev/nvmx", O_RDWR | O_CLOEXEC | flags);
-
-	if (fd < 0)
-		bail("/dev/nvmx");
-	return fd;
-}
-
-/* The next record, which must be there. */
-static struct nvmx_event next(int fd)
-{
-	struct nvmx_event e = {};
-	ssize_t n = read(fd, &e, sizeof(e));
-
-	if (n != sizeof(e))
-		memset(&e, 0, sizeof(e));
-	return e;
-}
-
-static bool drained(int fd)
-{
-	struct nvmx_event e;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return read(fd, &e, sizeof(e)) < 0 && errno == EAGAIN && !poll(&p, 1, 0);
-}
-
-static void expect_event(int fd, uint32_t type, uint64_t id, pid_t pid, uint64_t start)
-{
-	struct nvmx_event e = next(fd);
-
-	expect_is(e.type, type, "type of the record");
-	expect_is(e.size, sizeof(e), "its size");
-	expect_is(e.id, id, "its id");
-	expect_is(e.pid, pid, "its pid");
-	expect_is(e.start_time, start, "its start time");
-	expect_is(e.lost, 0, "its lost");
-}
-
 static void test_records(void)
 {
-	uint64_t start = start_time(getpid()), id;
-	int early = open_reader(O_NONBLOCK), late;
+	uint64_t start = records_start_time(getpid()), id;
+	int early = records_open(O_NONBLOCK), late;
 	struct vm vm;
 
 	test_begin();
-	expect(drained(early), "a new reader has nothing to read");
+	expect(records_drained(early), "a new reader has nothing to read");
 	vm_new(&vm, VM_NO_BOOT);
 	id = vm.id;
-	expect_event(early, NVMX_EVENT_VM_CREATED, id, getpid(), start);
+	records_expect(early, NVMX_EVENT_VM_CREATED, id, getpid(), start);
 	vm_boot(&vm);
-	expect(drained(early), "L1 boots: no record");
-	late = open_reader(O_NONBLOCK);
-	expect(drained(late), "a later reader does not see what was before");
+	expect(records_drained(early), "L1 boots: no record");
+	late = records_open(O_NONBLOCK);
+	expect(records_drained(late), "a later reader does not see what was before");
 	vm_vmxon(&vm);
-	expect_event(early, NVMX_EVENT_VM_VMXON, id, getpid(), start);
-	expect_event(late, NVMX_EVENT_VM_VMXON, id, getpid(), start);
+	records_expect(early, NVMX_EVENT_VM_VMXON, id, getpid(), start);
+	records_expect(late, NVMX_EVENT_VM_VMXON, id, getpid(), start);
 	vm_op(&vm, L1_VMXOFF, 0, 0, 1);
 	vm_vmxon(&vm);
-	expect(drained(early), "a second VMXON: no record");
+	expect(records_drained(early), "a second VMXON: no record");
 	vm_free(&vm);
-	expect_event(early, NVMX_EVENT_VM_GONE, id, getpid(), start);
-	expect_event(late, NVMX_EVENT_VM_GONE, id, getpid(), start);
-	expect(drained(early) && drained(late), "and nothing else");
+	records_expect(early, NVMX_EVENT_VM_GONE, id, getpid(), start);
+	records_expect(late, NVMX_EVENT_VM_GONE, id, getpid(), start);
+	expect(records_drained(early) && records_drained(late), "and nothing else");
 	close(early);
 	close(late);
 	test_end("records: VM_CREATED, VM_VMXON once, VM_GONE, with pid and start time");
@@ -118,7 +58,7 @@ static void test_reading(void)
 {
 	struct nvmx_event e[8];
 	struct vm vms[2];
-	int fd = open_reader(O_NONBLOCK);
+	int fd = records_open(O_NONBLOCK);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	vm_new(&vms[0], VM_NO_BOOT);
@@ -135,7 +75,7 @@ static void test_reading(void)
 	expect_is(read(fd, e, sizeof(e)), 2 * sizeof(e[0]), "room for eight gives the two there are");
 	expect(e[0].type == NVMX_EVENT_VM_CREATED && e[0].id == vms[1].id, "in order: created");
 	expect(e[1].type == NVMX_EVENT_VM_GONE, "in order: gone");
-	expect(drained(fd), "then EAGAIN");
+	expect(records_drained(fd), "then EAGAIN");
 	vm_free(&vms[1]);
 	close(fd);
 	test_end("read() gives whole records, as many as fit");
@@ -153,7 +93,7 @@ static void *create_and_free(void *arg)
 /* A reader that blocks is woken, and so is one that waits for the end of a VM. */
 static void test_blocking(void)
 {
-	int fd = open_reader(0), vm_fd;
+	int fd = records_open(0), vm_fd;
 	struct nvmx_event e;
 	struct pollfd p;
 	pthread_t thread;
@@ -230,7 +170,7 @@ static void test_gone(bool vmx)
 	expect_is(ioctl(fd, NVMX_VM_GET_INFO, &info), 0, "NVMX_VM_GET_INFO");
 	expect_is(info.id, vm.id, "id");
 	expect_is(info.pid, getpid(), "pid");
-	expect_is(info.start_time, start_time(getpid()), "start time");
+	expect_is(info.start_time, records_start_time(getpid()), "start time");
 	expect_is(info.nr_vcpus, 1, "vCPUs");
 	expect_is(info.state, vmx ? NVMX_VM_STATE_VMXON : 0, "state");
 	expect_is(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event), 0, "epoll_ctl");
@@ -254,7 +194,7 @@ static void test_gone(bool vmx)
 /* The VM ends with its owner, who does not say goodbye, L2 running. */
 static void test_killed(void)
 {
-	int reader = open_reader(O_NONBLOCK), ready[2], fd, status;
+	int reader = records_open(O_NONBLOCK), ready[2], fd, status;
 	uint64_t id, start;
 	struct pollfd p;
 	struct vm vm;
@@ -274,16 +214,16 @@ static void test_killed(void)
 	}
 	if (read(ready[0], &id, sizeof(id)) != sizeof(id))
 		bail("the child");
-	start = start_time(pid);
+	start = records_start_time(pid);
 	fd = dev_open_vm(id);
 	kill(pid, SIGKILL);
 	p = (struct pollfd){ .fd = fd };
 	test_begin();
 	expect_is(poll(&p, 1, -1), 1, "the VM's fd says it is gone");
 	waitpid(pid, &status, 0);
-	expect_event(reader, NVMX_EVENT_VM_CREATED, id, pid, start);
-	expect_event(reader, NVMX_EVENT_VM_VMXON, id, pid, start);
-	expect_event(reader, NVMX_EVENT_VM_GONE, id, pid, start);
+	records_expect(reader, NVMX_EVENT_VM_CREATED, id, pid, start);
+	records_expect(reader, NVMX_EVENT_VM_VMXON, id, pid, start);
+	records_expect(reader, NVMX_EVENT_VM_GONE, id, pid, start);
 	expect_gone(fd);
 	test_end("the owner is killed: VM_GONE, with its pid and start time");
 	close(fd);
@@ -294,31 +234,31 @@ static void test_killed(void)
 
 static void test_overflow(void)
 {
-	int lazy = open_reader(O_NONBLOCK), eager = open_reader(O_NONBLOCK);
+	int lazy = records_open(O_NONBLOCK), eager = records_open(O_NONBLOCK);
 	unsigned int i, n = NVMX_EVENT_BACKLOG / 2 + 30;
 	struct nvmx_event e, last = {};
 
 	test_begin();
 	for (i = 0; i < n; i++) {
 		vm_come_and_go();
-		expect_is(next(eager).type, NVMX_EVENT_VM_CREATED, "another reader: created");
-		expect_is(next(eager).type, NVMX_EVENT_VM_GONE, "another reader: gone");
+		expect_is(records_next(eager).type, NVMX_EVENT_VM_CREATED, "another reader: created");
+		expect_is(records_next(eager).type, NVMX_EVENT_VM_GONE, "another reader: gone");
 	}
-	expect(drained(eager), "another reader has lost nothing");
+	expect(records_drained(eager), "another reader has lost nothing");
 	for (i = 0; i < NVMX_EVENT_BACKLOG; i++) {
-		e = next(lazy);
+		e = records_next(lazy);
 		expect_is(e.type, i & 1 ? NVMX_EVENT_VM_GONE : NVMX_EVENT_VM_CREATED, "record %u", i);
 		expect(e.id >= last.id, "in order");
 		last = e;
 	}
-	e = next(lazy);
+	e = records_next(lazy);
 	expect_is(e.type, NVMX_EVENT_OVERFLOW, "then OVERFLOW");
 	expect_is(e.lost, 2 * n - NVMX_EVENT_BACKLOG, "with the number of lost records");
 	expect(!e.id && !e.pid, "of no VM");
-	expect(drained(lazy), "and nothing more");
+	expect(records_drained(lazy), "and nothing more");
 	vm_come_and_go();
-	expect_is(next(lazy).type, NVMX_EVENT_VM_CREATED, "the next record comes again");
-	expect_is(next(lazy).type, NVMX_EVENT_VM_GONE, "and the one after it");
+	expect_is(records_next(lazy).type, NVMX_EVENT_VM_CREATED, "the next record comes again");
+	expect_is(records_next(lazy).type, NVMX_EVENT_VM_GONE, "and the one after it");
 	test_end("a reader that does not read gets %u records, then one OVERFLOW", NVMX_EVENT_BACKLOG);
 	close(lazy);
 	close(eager);

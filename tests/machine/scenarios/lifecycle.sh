@@ -10,6 +10,7 @@ lives=1000
 
 load_modules; ok "our modules load"
 run /tests/vm-lifecycle "$lives"
+run /tests/nvmx-records
 
 exec 3<>/dev/nvmx
 ! rmmod kvm_intel 2>/dev/null; ok "an open /dev/nvmx holds the module"

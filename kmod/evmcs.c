@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Enlightened VMCSs: readers are told when the VM's policy becomes inert, and when
+ * that is over.  A guest may take one up and drop it at every entry into L2, so the
+ * record waits: whatever happens meanwhile is one record, or none.
+ */
+#include "nvmx.h"
+
+/* Between a change and its record, so that a VM has no more than one in that time. */
+#define NVMX_EVMCS_TELL_MS	1000
+
+/*
+ * Records are asked for by what readers may believe, which is what they were last
+ * told or have asked since: a VM that is back to what the last record said may have
+ * been looked at in between.
+ */
+static void nvmx_evmcs_tell(struct work_struct *work)
+{
+	struct nvmx_vm *vm = container_of(work, struct nvmx_vm, evmcs_tell.work);
+
+	mutex_lock(&vm->lock);
+	if (vm->kvm) {
+		u8 now = BIT(nvmx_vm_uses_evmcs(vm));
+
+		if (vm->evmcs_shown & ~now)
+			nvmx_event(NVMX_EVENT_VM_STATE, vm);
+		vm->evmcs_shown = now;
+	}
+	mutex_unlock(&vm->lock);
+}
+
+void nvmx_evmcs_init(struct nvmx_vm *vm)
+{
+	INIT_DELAYED_WORK(&vm->evmcs_tell, nvmx_evmcs_tell);
+	vm->evmcs_shown = BIT(false);
+}
+
+/* As nvmx_window_cancel(): after kvm is NULL. */
+void nvmx_evmcs_cancel(struct nvmx_vm *vm)
+{
+	cancel_delayed_work_sync(&vm->evmcs_tell);
+}
+
+/* The VM may be gone: what its vCPUs used then goes with them. */
+void nvmx_evmcs_changed(struct kvm_vcpu *vcpu)
+{
+	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
+
+	if (vm && vm->kvm)
+		queue_delayed_work(system_wq, &vm->evmcs_tell,
+				   msecs_to_jiffies(NVMX_EVMCS_TELL_MS));
+}
