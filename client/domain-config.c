@@ -7,6 +7,7 @@
 #include "client/domain-config.h"
 #include "policy/bus.h"
 #include "policy/libvirt-library.h"
+#include "policy/libvirt-pid.h"
 
 #define LOCAL_URI	"qemu:///system"
 
@@ -118,43 +119,21 @@ static int look_at(struct domain_config *d)
 	return STATUS_DONE;
 }
 
-/* Where the libvirt that is connected has its pid files; NULL: it is none of this machine's. */
-static char *pid_dir(const struct domain_config *d)
-{
-	_cleanup_free_ char *uri = libvirt.virConnectGetURI(d->conn);
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	const char *path;
-	char *dir = NULL;
-
-	/* qemu:///system or qemu+unix:///session?...: nothing between the second slash and the third. */
-	if (!uri || strncmp(uri, "qemu", 4) != 0)
-		return NULL;
-	path = strstr(uri, ":///");
-	if (!path)
-		return NULL;
-	path += strlen(":///");
-	if (strncmp(path, "system", strlen("system")) == 0)
-		return strdup(LIBVIRT_PID_DIR);
-	if (strncmp(path, "session", strlen("session")) != 0 || isempty(runtime) ||
-	    asprintf(&dir, "%s/libvirt/qemu/run", runtime) < 0)
-		return NULL;
-	return dir;
-}
-
 /* Another libvirt may have a domain of the same uuid: is the VM's process the domain's? */
 static int check_process(struct client *c, struct json_object *vm, const struct domain_config *d)
 {
-	_cleanup_free_ char *dir = NULL, *name = NULL;
+	_cleanup_free_ char *uri = NULL, *dir = NULL, *name = NULL;
 	bool same;
 
 	/* There they are the other machine's: nvmxd and libvirt are of the same one. */
 	if (c->args->host) {
 		same = libvirt.virDomainGetID(d->domain) != (unsigned int)-1;
 	} else {
-		dir = pid_dir(d);
+		uri = libvirt.virConnectGetURI(d->conn);
+		dir = libvirt_pid_dir(uri ?: "");
 		same = dir && json_get_count(vm, "pid") > 0 &&
-		       libvirt_read_pid(dir, libvirt.virDomainGetName(d->domain)) ==
-		       (pid_t)json_get_count(vm, "pid");
+		       libvirt_pid_check(dir, libvirt.virDomainGetName(d->domain),
+					 (pid_t)json_get_count(vm, "pid"), NULL) > 0;
 	}
 	if (same)
 		return STATUS_DONE;

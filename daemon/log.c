@@ -96,15 +96,15 @@ void log_message(int level, const char *message_id, uint64_t vm_id, const char *
 	va_end(ap);
 
 	if (!sentence)
-		fputs("nvmxd: out of memory\n", stderr);
+		fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
 	/*
 	 * What has no fields is a line for the journal, too: whose stream that is, it knows.  Of
-	 * a message it looks that up, in vain if nvmxd has said why it ends, and has ended.
+	 * a message it looks that up, in vain if the program has said why it ends, and has ended.
 	 */
 	else if (log_target() == LOG_TARGET_JOURNAL && fields)
 		send_to_journal(level, message_id, vm_id, uuid, sentence);
 	else if (log_target() == LOG_TARGET_TERMINAL)
-		fprintf(stderr, "nvmxd: %s\n", sentence);
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, sentence);
 	else
 		fprintf(stderr, "<%d>%s\n", level, sentence);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's log: one sentence a line, to the journal with the VM in fields of
+ * The log of nvmxd and nvmx-libvirt: one sentence a line, to the journal with the VM in fields of
  * its own if standard error is the journal's, to standard error otherwise.
  */
 #ifndef NVMX_DAEMON_LOG_H

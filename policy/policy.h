@@ -273,7 +273,9 @@ int policy_set_check(const char *const *dirs, const char *const *files, size_t n
 
 /* ---- metadata.c: <nvmx:policy> of a domain ---- */
 
-#define METADATA_NAMESPACE	"urn:nvmx:domain-policy:1"
+/* Of all versions; this one knows the first. */
+#define METADATA_NAMESPACES	"urn:nvmx:domain-policy:"
+#define METADATA_NAMESPACE	METADATA_NAMESPACES "1"
 #define METADATA_PREFIX		"nvmx"
 
 struct metadata {

@@ -60,7 +60,7 @@ static void put(const char *dir, const char *name, const char *text)
 	fclose(f);
 }
 
-static void on_error(const char *sentence, void *userdata)
+static void __attribute__((unused)) on_error(const char *sentence, void *userdata)
 {
 	struct dirs *d = userdata;
 
