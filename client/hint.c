@@ -78,7 +78,7 @@ int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint 
 		h.nvmxctl = NULL;
 	h.vm = hint_quote(leads_to(c, name, id) ? name : id);
 	/* As far as can be told: all domains have a uuid. */
-	h.is_domain = libvirt && !isempty(json_get_text(vm, "uuid"));
+	h.is_domain = libvirt && streq(json_get_text(vm, "source"), "libvirt");
 	if (!h.nvmxctl || !h.vm) {
 		hint_done(&h);
 		return -ENOMEM;

@@ -145,13 +145,14 @@ static const char *shadowing_text(const char *shadowing)
 void render_vm(FILE *f, struct json_object *vm)
 {
 	struct json_object *overrides = NULL, *fields = NULL;
-	const char *error = json_get_text(vm, "policy_error");
+	const char *error = json_get_text(vm, "policy_error"), *pending = json_get_text(vm, "pending");
 	const char *vmxon = json_get_text(vm, "vmxon"), *shadowing = json_get_text(vm, "shadowing");
 
 	json_object_object_get_ex(vm, "overrides", &overrides);
 	json_object_object_get_ex(vm, "fields", &fields);
 
 	put_in_colour(f, "Name", json_get_text(vm, "name"), COLOUR_BOLD);
+	put(f, "Name from", json_get_text(vm, "name_origin"));
 	put(f, "UUID", json_get_text(vm, "uuid"));
 	put(f, "Id", json_get_text(vm, "id"));
 	put(f, "PID", json_get_text(vm, "pid"));
@@ -167,6 +168,8 @@ void render_vm(FILE *f, struct json_object *vm)
 	put_fields(f, fields);
 	put_in_colour(f, "Shadowing", shadowing_text(shadowing),
 		      streq(shadowing, "active") ? COLOUR_NONE : COLOUR_NOTE);
+	if (*pending)
+		put_in_colour(f, "Pending", pending, COLOUR_NOTE);
 	if (*error)
 		put_in_colour(f, "Error", error, COLOUR_BAD);
 }

@@ -13,7 +13,10 @@ static const struct {
 } keys[] = {
 	{ "Id",			"id" },
 	{ "Name",		"name" },
+	{ "NameOrigin",		"name_origin" },
 	{ "UUID",		"uuid" },
+	{ "Source",		"source" },
+	{ "Pending",		"pending" },
 	{ "PID",		"pid" },
 	{ "StartTime",		"start_time" },
 	{ "Executable",		"executable" },

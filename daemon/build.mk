@@ -2,15 +2,14 @@
 #
 # nvmxd.
 
-CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd libvirt json-c) -pthread
-LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd) -pthread
+CFLAGS_daemon	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c)
+LIBS_daemon	:= $(shell $(PKG_CONFIG) --libs libsystemd)
 
 # Without main() and what needs it, for the unit tests too.
 DAEMON_PARTS	:= $(addprefix $(B)/daemon/,config.o proc.o)
-DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o manager-files.o manager-dbus.o \
-			vm.o vm-policy.o vm-profile.o vm-dbus.o describe.o polkit.o log.o \
-			retry.o link.o link-device.o link-loopback.o libvirt.o libvirt-thread.o \
-			libvirt-domain.o libvirt-socket.o libvirt-writer.o statistics.o)
+DAEMON_OBJS	:= $(DAEMON_PARTS) $(addprefix $(B)/daemon/,main.o manager.o bus.o manager-dbus.o vm-dbus.o \
+			vm-methods.o sources-dbus.o property.o polkit.o sources.o vm-set.o vm.o vm-policy.o \
+			vm-profile.o files.o kernel.o link.o link-device.o link-loopback.o retry.o log.o)
 
 ALL		+= $(B)/daemon/nvmxd
 INSTALL		+= install-daemon

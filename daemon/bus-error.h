@@ -14,7 +14,8 @@
 
 /*
  * The meanings of errno are those of policy/policy.h, and from the kernel EBUSY (too
- * late), ENODEV (gone), ENOTCONN (no kernel, or without what policies need).
+ * late), ENODEV (gone), ENOTCONN (no kernel, or without what policies need); EAGAIN: a
+ * source of settings has not answered.
  * sentence may be NULL.
  */
 static inline int bus_error_set(sd_bus_error *error, int r, const char *sentence)
@@ -30,6 +31,7 @@ static inline int bus_error_set(sd_bus_error *error, int r, const char *sentence
 		{ -EINVAL, NVMX_ERROR("InvalidPolicy") },
 		{ -EBUSY, NVMX_ERROR("TooLate") },
 		{ -ENODEV, NVMX_ERROR("VMGone") },
+		{ -EAGAIN, NVMX_ERROR("SourcePending") },
 		{ -ENOTCONN, NVMX_ERROR("NoKernelSupport") },
 	};
 

@@ -183,6 +183,19 @@ int link_vm_get_policy(struct link *l, int fd, struct nvmx_policy *ret,
 	}
 }
 
+int link_vm_get_generation(struct link *l, int fd, uint64_t *ret)
+{
+	struct nvmx_policy arg = { .size = sizeof(arg) };
+	int r;
+
+	r = l->ops->call(fd, NVMX_VM_GET_POLICY, &arg);
+	if (r < 0)
+		return r;
+
+	*ret = arg.generation;
+	return 0;
+}
+
 int link_vm_set_policy(struct link *l, int fd, uint32_t vmwrite_any_field, const char *label,
 		       const struct nvmx_policy_entry *entries, size_t n,
 		       uint32_t *ret_bad_encoding)

@@ -65,6 +65,7 @@ int link_open_vm(struct link *l, uint64_t id, int *ret_fd);
 int link_vm_get_info(struct link *l, int fd, struct nvmx_vm_info *ret);
 int link_vm_get_policy(struct link *l, int fd, struct nvmx_policy *ret,
 		       struct nvmx_policy_entry **ret_entries);
+int link_vm_get_generation(struct link *l, int fd, uint64_t *ret);
 /* *ret_bad_encoding is also set on -EINVAL and -EOPNOTSUPP. */
 int link_vm_set_policy(struct link *l, int fd, uint32_t vmwrite_any_field, const char *label,
 		       const struct nvmx_policy_entry *entries, size_t n,

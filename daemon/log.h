@@ -27,9 +27,4 @@ void log_message(int level, const char *message_id, uint64_t vm_id, const char *
 #define log_event(level, message_id, ...) \
 	log_message(level, message_id, 0, NULL, __VA_ARGS__)
 
-#define log_vm(vm, level, ...) \
-	log_message(level, NULL, (vm)->id, (vm)->uuid, __VA_ARGS__)
-#define log_vm_event(vm, level, message_id, ...) \
-	log_message(level, message_id, (vm)->id, (vm)->uuid, __VA_ARGS__)
-
 #endif /* NVMX_DAEMON_LOG_H */

@@ -9,9 +9,10 @@
 
 #include <systemd/sd-daemon.h>
 
-#include "daemon/libvirt.h"
+#include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
+#include "policy/policy.h"
 
 #define DIRS_MAX 16
 
@@ -29,8 +30,8 @@ static void help(void)
 	       "     --version               Show the version\n"
 	       "     --link=device           Reach the kernel by " LINK_DEVICE_PATH " (default)\n"
 	       "     --link=loopback:SOCKET  Reach a stand-in for the kernel, for tests\n"
-	       "     --libvirt=URI           Where libvirt is, whatever the configuration says\n"
-	       "     --libvirt=none          Do not use libvirt\n"
+	       "     --no-sources            Wait for no source of settings, such as libvirt,\n"
+	       "                             whatever the configuration says\n"
 	       "     --config-dir=DIR        Read nvmxd.conf and nvmxd.conf.d in DIR instead of\n"
 	       "                             the usual places; may be given several times\n"
 	       "     --policy-dir=DIR        Read policy files from DIR, likewise\n\n"
@@ -75,12 +76,12 @@ static int add_dir(struct dirs *d, const char *option, const char *dir, const ch
 static int parse_argv(int argc, char *argv[], struct manager_options *o,
 		      struct dirs *config_dirs, struct dirs *policy_dirs)
 {
-	enum { ARG_VERSION = 256, ARG_LINK, ARG_LIBVIRT, ARG_CONFIG_DIR, ARG_POLICY_DIR };
+	enum { ARG_VERSION = 256, ARG_LINK, ARG_NO_SOURCES, ARG_CONFIG_DIR, ARG_POLICY_DIR };
 	static const struct option options[] = {
 		{ "help",	no_argument,		NULL, 'h' },
 		{ "version",	no_argument,		NULL, ARG_VERSION },
 		{ "link",	required_argument,	NULL, ARG_LINK },
-		{ "libvirt",	required_argument,	NULL, ARG_LIBVIRT },
+		{ "no-sources",	no_argument,		NULL, ARG_NO_SOURCES },
 		{ "config-dir",	required_argument,	NULL, ARG_CONFIG_DIR },
 		{ "policy-dir",	required_argument,	NULL, ARG_POLICY_DIR },
 		{ }
@@ -100,8 +101,8 @@ static int parse_argv(int argc, char *argv[], struct manager_options *o,
 			if (r < 0)
 				return r;
 			break;
-		case ARG_LIBVIRT:
-			o->libvirt_uri = optarg;
+		case ARG_NO_SOURCES:
+			o->no_sources = true;
 			break;
 		case ARG_CONFIG_DIR:
 			r = add_dir(config_dirs, "config-dir", optarg, &o->config_dirs);
@@ -133,9 +134,10 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
 	return 0;
 }
 
-/* SIGTERM and SIGINT end the loop; they are blocked for libvirt's thread too. */
+/* SIGTERM and SIGINT end the loop; sd-event wants them blocked. */
 static int add_signals(struct manager *m)
 {
+	sd_event *event = manager_event(m);
 	static const int stop[] = { SIGTERM, SIGINT };
 	sigset_t mask;
 	int r;
@@ -149,11 +151,11 @@ static int add_signals(struct manager *m)
 		return -errno;
 
 	for (size_t i = 0; i < ARRAY_SIZE(stop); i++) {
-		r = sd_event_add_signal(m->event, NULL, stop[i], NULL, NULL);
+		r = sd_event_add_signal(event, NULL, stop[i], NULL, NULL);
 		if (r < 0)
 			return r;
 	}
-	return sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
+	return sd_event_add_signal(event, NULL, SIGHUP, on_reload, m);
 }
 
 static int run(const struct manager_options *options)
@@ -176,7 +178,7 @@ static int run(const struct manager_options *options)
 	sd_notify(0, "READY=1");
 	manager_update_status(m);
 
-	r = sd_event_loop(m->event);
+	r = sd_event_loop(manager_event(m));
 	if (r < 0)
 		log_error("nvmxd stops: %s.", strerror(-r));
 	if (r > 0) {
@@ -210,9 +212,5 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 
 	r = run(&options);
-	r = r == -EADDRINUSE ? EXIT_NAME : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	/* What libraries do at exit() must not meet a thread that is still in one of them. */
-	if (libvirt_left_thread())
-		_exit(r);
-	return r;
+	return r == -EADDRINUSE ? EXIT_NAME : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

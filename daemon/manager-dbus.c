@@ -4,13 +4,14 @@
  * nothing; org.nvmx1.xml is the reference that the tests hold it to.
  */
 #include <inttypes.h>
-#include <strings.h>
 
+#include "daemon/bus.h"
 #include "daemon/bus-error.h"
 #include "daemon/polkit.h"
-#include "daemon/vm.h"
+#include "daemon/property.h"
 
-#define ACTION_MANAGE "org.nvmx1.manage"
+#define MANAGER_INTERFACE	"org.nvmx1.Manager"
+#define ACTION_MANAGE		"org.nvmx1.manage"
 
 /*
  * VMs in one answer of ListStatistics: with all of vmcs12's fields it stays far below
@@ -20,94 +21,117 @@
 
 /* ---- properties ---- */
 
-const char *manager_bus_text(const struct manager *m, const char *property)
-{
-	if (streq(property, "Version"))
-		return NVMX_VERSION;
-	if (streq(property, "KernelSupport"))
-		return kernel_support_to_string(m->support);
-	if (streq(property, "KernelLink"))
-		return m->link.ops->name;
-	if (streq(property, "Libvirt"))
-		return m->libvirt_connected ? "connected" :
-		       m->libvirt || m->libvirt_missing ? "disconnected" : "disabled";
-	if (streq(property, "DefaultPolicy"))
-		return m->config.default_policy;
-	return "";
+#define PUT_TEXT(name, text)							\
+static int put_##name(sd_bus_message *reply, const void *object)		\
+{										\
+	const struct bus *bus = object;						\
+										\
+	return sd_bus_message_append(reply, "s", text);				\
 }
 
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+/* In one word, for libvirt and for Sources. */
+static const char *state_of(const struct bus *bus, const char *name)
 {
-	return sd_bus_message_append(reply, "s", manager_bus_text(userdata, property));
+	const struct source *s = sources_find(bus->sources, name);
+
+	return !s ? "disabled" : source_is_connected(s) ? "connected" : "disconnected";
 }
 
-static int get_missing(sd_bus *bus, const char *path, const char *interface, const char *property,
-		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const char *missing[MANAGER_MISSING_MAX + 1] = { NULL };
+PUT_TEXT(kernel_support, kernel_support_to_string(bus->kernel->support))
+PUT_TEXT(kernel_link, bus->kernel->link.ops->name)
+PUT_TEXT(libvirt, state_of(bus, CONFIG_LIBVIRT))
+PUT_TEXT(default_policy, bus->files->config.default_policy)
 
-	(void)manager_missing(userdata, missing);
+static int put_version(sd_bus_message *reply, const void *object)
+{
+	return sd_bus_message_append(reply, "s", NVMX_VERSION);
+}
+
+static int put_sources(sd_bus_message *reply, const void *object)
+{
+	const struct bus *bus = object;
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'a', "{ss}");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < bus->sources->n; i++) {
+		const char *name = bus->sources->list[i].name;
+
+		r = sd_bus_message_append(reply, "{ss}", name, state_of(bus, name));
+		if (r < 0)
+			return r;
+	}
+	return sd_bus_message_close_container(reply);
+}
+
+static int put_missing(sd_bus_message *reply, const void *object)
+{
+	const char *missing[BUS_MISSING_MAX + 1] = { NULL };
+
+	(void)bus_missing(object, missing);
 	return sd_bus_message_append_strv(reply, (char **)missing);
 }
 
-static int get_tsc_khz(sd_bus *bus, const char *path, const char *interface, const char *property,
-		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int put_tsc_khz(sd_bus_message *reply, const void *object)
 {
-	const struct manager *m = userdata;
+	const struct bus *bus = object;
 
-	return sd_bus_message_append(reply, "u", m->tsc_khz);
+	return sd_bus_message_append(reply, "u", bus->kernel->tsc_khz);
 }
 
-static int get_n_vms(sd_bus *bus, const char *path, const char *interface, const char *property,
-		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int put_n_vms(sd_bus_message *reply, const void *object)
 {
-	const struct manager *m = userdata;
+	const struct bus *bus = object;
 
-	return sd_bus_message_append(reply, "u", (uint32_t)m->n_vms);
+	return sd_bus_message_append(reply, "u", (uint32_t)bus->vms->n);
+}
+
+#define CONST	SD_BUS_VTABLE_PROPERTY_CONST
+#define EMITS	SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+/* All there are: name, signature, function, vtable's flags. */
+#define MANAGER_PROPERTIES(P)					\
+	P(Version,	"s",	put_version,		CONST)	\
+	P(KernelSupport, "s",	put_kernel_support,	EMITS)	\
+	P(KernelLink,	"s",	put_kernel_link,	CONST)	\
+	P(TSCKHz,	"u",	put_tsc_khz,		EMITS)	\
+	P(Libvirt,	"s",	put_libvirt,		EMITS)	\
+	P(Sources,	"a{ss}", put_sources,		EMITS)	\
+	P(DefaultPolicy, "s",	put_default_policy,	EMITS)	\
+	P(Missing,	"as",	put_missing,		EMITS)	\
+	P(NVMs,		"u",	put_n_vms,		EMITS)
+
+#define ENTRY(name, signature, put, flags)	{ #name, signature, put, 0, 0 },
+#define PROPERTY(name, signature, put, flags)	SD_BUS_PROPERTY(#name, signature, get, 0, flags),
+
+static const struct property manager_properties[] = { MANAGER_PROPERTIES(ENTRY) {} };
+
+static int get(sd_bus *bus, const char *path, const char *interface, const char *property,
+	       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	return property_put(manager_properties, property, reply, userdata);
 }
 
 /* ---- VMs ---- */
 
-/* Without the module there is no list, which is not the same as an empty one. */
-static int need_module(const struct manager *m, sd_bus_error *error)
-{
-	if (m->support != KERNEL_NO_MODULE)
-		return 0;
-	return bus_error_set(error, -ENOTCONN, manager_why_unsupported(m));
-}
-
-#define VM_ROW "(tosssusbbs)"
-
-static int append_vm_row(sd_bus_message *reply, const struct vm *vm)
-{
-	int changed;
-
-	changed = vm_policy_is_changed(vm);
-	if (changed < 0)
-		return changed;
-	return sd_bus_message_append(reply, VM_ROW, vm->id, vm->path, vm->name, vm->uuid, vm->policy.base,
-				     (uint32_t)vm->pid, policy_source_to_string(vm->policy.source),
-				     changed, (int)vm->vmxon, vm_shadowing(vm));
-}
-
 static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct manager *m = userdata;
+	struct bus *bus = userdata;
 	int r;
 
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_open_container(reply, 'a', VM_ROW);
+	r = sd_bus_message_open_container(reply, 'a', "(tosssusbbs)");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < m->n_vms; i++) {
-		r = append_vm_row(reply, m->vms[i]);
+	for (size_t i = 0; i < bus->vms->n; i++) {
+		r = vm_bus_append_row(bus, reply, bus->vms->vms[i]);
 		if (r < 0)
 			return r;
 	}
@@ -117,36 +141,10 @@ static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *e
 	return sd_bus_send(NULL, reply, NULL);
 }
 
-/* A VM that has just gone has nothing to tell. */
-static int append_statistics(sd_bus_message *reply, const struct vm *vm)
-{
-	_cleanup_free_ struct nvmx_field_counters *fields = NULL;
-	struct nvmx_counters counters;
-	int r;
-
-	r = link_vm_get_counters(&vm->manager->link, vm->fd, NVMX_ALL_VCPUS, &counters, &fields);
-	if (r < 0)
-		return r == -ENODEV ? 0 : r;
-
-	r = sd_bus_message_open_container(reply, 'r', "ta{sv}a{st}a(sutt)");
-	if (r < 0)
-		return r;
-	r = sd_bus_message_append(reply, "t", vm->id);
-	if (r < 0)
-		return r;
-	r = vm_bus_append_properties(reply, vm);
-	if (r < 0)
-		return r;
-	r = vm_bus_append_counters(reply, vm, &counters, fields);
-	if (r < 0)
-		return r;
-	return sd_bus_message_close_container(reply);
-}
-
 static int method_list_statistics(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct manager *m = userdata;
+	struct bus *bus = userdata;
 	uint64_t after, last = 0;
 	size_t i, end;
 	int r;
@@ -154,14 +152,14 @@ static int method_list_statistics(sd_bus_message *call, void *userdata, sd_bus_e
 	r = sd_bus_message_read(call, "t", &after);
 	if (r < 0)
 		return r;
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
 
-	i = after < UINT64_MAX ? manager_vm_place(m, after + 1) : m->n_vms;
-	end = m->n_vms - i > STATISTICS_MAX ? i + STATISTICS_MAX : m->n_vms;
-	if (end < m->n_vms)
-		last = m->vms[end - 1]->id;
+	i = after < UINT64_MAX ? vm_set_place(bus->vms, after + 1) : bus->vms->n;
+	end = bus->vms->n - i > STATISTICS_MAX ? i + STATISTICS_MAX : bus->vms->n;
+	if (end < bus->vms->n)
+		last = bus->vms->vms[end - 1]->id;
 
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
@@ -173,7 +171,7 @@ static int method_list_statistics(sd_bus_message *call, void *userdata, sd_bus_e
 	if (r < 0)
 		return r;
 	for (; i < end; i++) {
-		r = append_statistics(reply, m->vms[i]);
+		r = vm_bus_append_statistics(bus, reply, bus->vms->vms[i]);
 		if (r < 0)
 			return r;
 	}
@@ -183,83 +181,40 @@ static int method_list_statistics(sd_bus_message *call, void *userdata, sd_bus_e
 	return sd_bus_send(NULL, reply, NULL);
 }
 
-typedef bool (*vm_test_t)(const struct vm *vm, const char *name);
-
-static bool test_uuid(const struct vm *vm, const char *name)
+static int ambiguous(const char *name, struct vm *const two[2], sd_bus_error *error)
 {
-	return *name && strcasecmp(vm->uuid, name) == 0;
+	return sd_bus_error_setf(error, NVMX_ERROR("AmbiguousName"),
+				 "\"%s\" may be VM %" PRIu64 " or VM %" PRIu64 "; give the id.",
+				 name, two[0]->id, two[1]->id);
 }
 
-static bool test_process(const struct vm *vm, const char *name)
+static int reply_path(sd_bus_message *call, const struct vm *vm)
 {
-	return streq(vm->name, name) || test_uuid(vm, name);
-}
+	char path[VM_PATH_MAX];
 
-/* Processes choose their names and uuids themselves, libvirt's domains do not. */
-static bool test_domain(const struct vm *vm, const char *name)
-{
-	return vm->domain == VM_DOMAIN_KNOWN && test_process(vm, name);
-}
-
-static bool test_id(const struct vm *vm, const char *name)
-{
-	char id[24];
-
-	snprintf(id, sizeof(id), "%" PRIu64, vm->id);
-	return streq(id, name);
-}
-
-static bool test_pid(const struct vm *vm, const char *name)
-{
-	char pid[24];
-
-	snprintf(pid, sizeof(pid), "%d", (int)vm->pid);
-	return vm->pid > 0 && streq(pid, name);
-}
-
-/* The one VM that passes; 0 if none does; an error if it is not clear which is meant. */
-static int find_one(const struct manager *m, vm_test_t test, const char *name,
-		    const struct vm **ret, sd_bus_error *error)
-{
-	const struct vm *found = NULL;
-
-	for (size_t i = 0; i < m->n_vms; i++) {
-		if (!test(m->vms[i], name))
-			continue;
-		if (found)
-			return sd_bus_error_setf(error, NVMX_ERROR("AmbiguousName"),
-						 "\"%s\" may be VM %" PRIu64 " or VM %" PRIu64 "; give the id.",
-						 name, found->id, m->vms[i]->id);
-		found = m->vms[i];
-	}
-
-	*ret = found;
-	return found ? 1 : 0;
+	return sd_bus_reply_method_return(call, "o", vm_bus_path(vm, path));
 }
 
 static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	static const vm_test_t tests[] = { test_domain, test_id, test_process };
 	_cleanup_free_ char *sentence = NULL;
-	struct manager *m = userdata;
-	const struct vm *vm = NULL;
+	struct bus *bus = userdata;
+	struct vm *two[2];
 	const char *name;
 	int r;
 
 	r = sd_bus_message_read(call, "s", &name);
 	if (r < 0)
 		return r;
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
-		r = find_one(m, tests[i], name, &vm, error);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return sd_bus_reply_method_return(call, "o", vm->path);
-	}
+	r = vm_set_find_name(bus->vms, name, two);
+	if (r < 0)
+		return ambiguous(name, two, error);
+	if (r > 0)
+		return reply_path(call, two[0]);
 
 	/* The name may be as long as a message, and cut it may be no text. */
 	error_set(&sentence, 0, "No running VM has the name, uuid or id \"%.64s\"; \"nvmxctl list\" lists the VMs.",
@@ -269,8 +224,8 @@ static int method_get_vm(sd_bus_message *call, void *userdata, sd_bus_error *err
 
 static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-	struct manager *m = userdata;
-	const struct vm *vm = NULL;
+	struct bus *bus = userdata;
+	struct vm *two[2];
 	char text[24];
 	uint32_t pid;
 	int r;
@@ -278,16 +233,16 @@ static int method_get_vm_by_pid(sd_bus_message *call, void *userdata, sd_bus_err
 	r = sd_bus_message_read(call, "u", &pid);
 	if (r < 0)
 		return r;
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
 
+	r = pid <= INT32_MAX ? vm_set_find_pid(bus->vms, pid, two) : 0;
 	snprintf(text, sizeof(text), "%" PRIu32, pid);
-	r = find_one(m, test_pid, text, &vm, error);
 	if (r < 0)
-		return r;
+		return ambiguous(text, two, error);
 	if (r > 0)
-		return sd_bus_reply_method_return(call, "o", vm->path);
+		return reply_path(call, two[0]);
 
 	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
 				 "Process %" PRIu32 " runs no VM; \"nvmxctl list\" lists the VMs.", pid);
@@ -353,10 +308,10 @@ static int append_field(sd_bus_message *reply, const struct nvmx_field *field)
 static int method_list_fields(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct manager *m = userdata;
+	struct bus *bus = userdata;
 	int r;
 
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
 	r = sd_bus_message_new_method_return(call, &reply);
@@ -365,8 +320,8 @@ static int method_list_fields(sd_bus_message *call, void *userdata, sd_bus_error
 	r = sd_bus_message_open_container(reply, 'a', "(usssasasas)");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < m->table.n; i++) {
-		r = append_field(reply, &m->table.fields[i]);
+	for (size_t i = 0; i < bus->kernel->table.n; i++) {
+		r = append_field(reply, &bus->kernel->table.fields[i]);
 		if (r < 0)
 			return r;
 	}
@@ -379,7 +334,7 @@ static int method_list_fields(sd_bus_message *call, void *userdata, sd_bus_error
 static int method_list_policies(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	struct manager *m = userdata;
+	struct bus *bus = userdata;
 	const struct policy *p;
 	int r;
 
@@ -389,7 +344,7 @@ static int method_list_policies(sd_bus_message *call, void *userdata, sd_bus_err
 	r = sd_bus_message_open_container(reply, 'a', "(sss)");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; (p = policy_set_get(m->policies, i)); i++) {
+	for (size_t i = 0; (p = policy_set_get(bus->files->policies, i)); i++) {
 		r = sd_bus_message_append(reply, "(sss)", p->name, p->description, p->path);
 		if (r < 0)
 			return r;
@@ -400,40 +355,22 @@ static int method_list_policies(sd_bus_message *call, void *userdata, sd_bus_err
 	return sd_bus_send(NULL, reply, NULL);
 }
 
-int manager_bus_append_classes(sd_bus_message *reply, const struct assignment *a)
-{
-	int r;
-
-	r = sd_bus_message_open_container(reply, 'a', "{ss}");
-	if (r < 0)
-		return r;
-	for (size_t i = 0; a && i < a->table->n; i++) {
-		if (a->classes[i] == NVMX_CLASS_INTERCEPT)
-			continue;
-		r = sd_bus_message_append(reply, "{ss}", a->table->fields[i].name,
-					  class_to_string(a->classes[i]));
-		if (r < 0)
-			return r;
-	}
-	return sd_bus_message_close_container(reply);
-}
-
 static int method_get_policy(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	_cleanup_assignment_ struct assignment *a = NULL;
 	_cleanup_free_ char *sentence = NULL;
-	struct manager *m = userdata;
+	struct bus *bus = userdata;
 	const char *name;
 	int r;
 
 	r = sd_bus_message_read(call, "s", &name);
 	if (r < 0)
 		return r;
-	r = need_module(m, error);
+	r = bus_need_module(bus, error);
 	if (r < 0)
 		return r;
-	r = policy_set_resolve(m->policies, &m->table, name, &a, &sentence);
+	r = policy_set_resolve(bus->files->policies, &bus->kernel->table, name, &a, &sentence);
 	if (r < 0)
 		return bus_error_set(error, r, sentence);
 
@@ -443,7 +380,7 @@ static int method_get_policy(sd_bus_message *call, void *userdata, sd_bus_error 
 	r = sd_bus_message_append(reply, "s", vmwrite_any_to_string(a->vmwrite_any_field));
 	if (r < 0)
 		return r;
-	r = manager_bus_append_classes(reply, a);
+	r = vm_bus_append_classes(reply, a);
 	if (r < 0)
 		return r;
 	return sd_bus_send(NULL, reply, NULL);
@@ -452,18 +389,20 @@ static int method_get_policy(sd_bus_message *call, void *userdata, sd_bus_error 
 static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_free_ char *json = NULL;
+	struct bus *bus = userdata;
 	int r;
 
-	r = describe_manager(userdata, &json);
+	r = property_describe(manager_properties, bus->bus, bus, &json);
 	return r < 0 ? r : sd_bus_reply_method_return(call, "s", json);
 }
 
 static int reload_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_free_ char *sentence = NULL;
+	struct bus *bus = userdata;
 	int r;
 
-	r = manager_reload(userdata, &sentence);
+	r = bus->reload(bus->userdata, &sentence);
 	if (r < 0)
 		return bus_error_set(error, r, sentence);
 	return sd_bus_reply_method_return(call, NULL);
@@ -478,7 +417,7 @@ static int method_reload(sd_bus_message *call, void *userdata, sd_bus_error *err
 
 static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a" VM_ROW, vms),
+	SD_BUS_METHOD_WITH_ARGS("ListVMs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(tosssusbbs)", vms),
 				method_list_vms, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetVM", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", path),
 				method_get_vm, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -503,120 +442,45 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_SIGNAL_WITH_ARGS("PolicyChanged",
 				SD_BUS_ARGS("t", id, "o", path, "s", policy, "s", source), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("VMXStarted", SD_BUS_ARGS("t", id, "o", path), 0),
-	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("KernelSupport", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("KernelLink", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("TSCKHz", "u", get_tsc_khz, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Libvirt", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("DefaultPolicy", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Missing", "as", get_missing, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("NVMs", "u", get_n_vms, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	MANAGER_PROPERTIES(PROPERTY)
 	SD_BUS_VTABLE_END,
 };
 
-int manager_bus_add(struct manager *m)
+int manager_bus_add(struct bus *bus)
 {
-	int r;
-
-	r = sd_bus_open_system_with_description(&m->bus, "nvmxd");
-	if (r < 0) {
-		log_error("The system bus could not be reached: %s.", strerror(-r));
-		return r;
-	}
-
-	r = sd_bus_add_object_vtable(m->bus, NULL, MANAGER_PATH, MANAGER_INTERFACE, manager_vtable, m);
-	if (r >= 0)
-		r = vm_bus_add(m);
-	if (r >= 0)
-		r = sd_bus_add_object_manager(m->bus, NULL, MANAGER_PATH);
-	if (r >= 0)
-		r = sd_bus_set_exit_on_disconnect(m->bus, true);
-	if (r >= 0)
-		r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL);
-	if (r < 0)
-		log_error("The objects could not be put on the bus: %s.", strerror(-r));
-	return r;
-}
-
-/* The process that has the name, 0 if that cannot be said. */
-static pid_t name_owner(sd_bus *bus)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	pid_t pid = 0;
-
-	if (sd_bus_get_name_creds(bus, MANAGER_BUS_NAME, SD_BUS_CREDS_PID, &creds) < 0 ||
-	    sd_bus_creds_get_pid(creds, &pid) < 0)
-		return 0;
-	return pid;
-}
-
-int manager_bus_take_name(struct manager *m)
-{
-	int r;
-
-	r = sd_bus_request_name(m->bus, MANAGER_BUS_NAME, 0);
-	switch (r) {
-	case -EEXIST:
-		log_error("Another nvmxd runs already: %s is taken on the bus by process %d. End that one, then \"systemctl start nvmxd\".",
-			  MANAGER_BUS_NAME, (int)name_owner(m->bus));
-		return -EADDRINUSE;
-	case -EACCES:
-	case -EPERM:
-		log_error("The bus does not let this user have the name %s: is org.nvmx1.conf installed, and was the bus told (\"systemctl reload dbus\")? Then \"systemctl start nvmxd\".",
-			  MANAGER_BUS_NAME);
-		return -EADDRINUSE;
-	}
-	if (r < 0)
-		log_error("The name %s could not be acquired on the bus: %s.", MANAGER_BUS_NAME, strerror(-r));
-	return r;
+	return sd_bus_add_object_vtable(bus->bus, NULL, BUS_PATH, MANAGER_INTERFACE, manager_vtable, bus);
 }
 
 /* ---- signals ---- */
 
-void manager_bus_check_sent(struct manager *m, int r)
+void manager_bus_changed(const struct bus *bus, const char *property)
 {
-	/* A bus that is lost ends the loop by itself. */
-	if (r >= 0 || r == -ENOTCONN || r == -ECONNRESET || r == -ESTALE)
-		return;
-	log_error("A change could not be told on the bus (%s); nvmxd ends, to be started again, so that all look anew.",
-		  strerror(-r));
-	sd_event_exit(m->event, r);
+	bus_check_sent(bus, sd_bus_emit_properties_changed(bus->bus, BUS_PATH, MANAGER_INTERFACE,
+							   property, NULL));
 }
 
-void manager_bus_changed(struct manager *m, const char *property)
+static void send_vm_signal(const struct bus *bus, const struct vm *vm, const char *member)
 {
-	manager_bus_check_sent(m, sd_bus_emit_properties_changed(m->bus, MANAGER_PATH, MANAGER_INTERFACE,
-								 property, NULL));
+	char path[VM_PATH_MAX];
+
+	bus_check_sent(bus, sd_bus_emit_signal(bus->bus, BUS_PATH, MANAGER_INTERFACE, member,
+					       "to", vm->id, vm_bus_path(vm, path)));
 }
 
-/* VMNew, VMRemoved, VMXStarted */
-static void send_vm_signal(struct manager *m, const struct vm *vm, const char *member)
+void manager_bus_vm_new(const struct bus *bus, const struct vm *vm)
 {
-	manager_bus_check_sent(m, sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE, member,
-						     "to", vm->id, vm->path));
+	char path[VM_PATH_MAX];
+
+	bus_check_sent(bus, sd_bus_emit_object_added(bus->bus, vm_bus_path(vm, path)));
+	send_vm_signal(bus, vm, "VMNew");
+	manager_bus_changed(bus, "NVMs");
 }
 
-void manager_bus_vm_new(struct manager *m, const struct vm *vm)
+/* Before the VM goes: sd-bus looks the object up. */
+void manager_bus_vm_removed(const struct bus *bus, const struct vm *vm)
 {
-	manager_bus_check_sent(m, sd_bus_emit_object_added(m->bus, vm->path));
-	send_vm_signal(m, vm, "VMNew");
-}
+	char path[VM_PATH_MAX];
 
-void manager_bus_vm_removed(struct manager *m, const struct vm *vm)
-{
-	send_vm_signal(m, vm, "VMRemoved");
-	manager_bus_check_sent(m, sd_bus_emit_object_removed(m->bus, vm->path));
-}
-
-void manager_bus_policy_changed(struct manager *m, const struct vm *vm)
-{
-	manager_bus_check_sent(m, sd_bus_emit_signal(m->bus, MANAGER_PATH, MANAGER_INTERFACE,
-						     "PolicyChanged", "toss", vm->id, vm->path,
-						     vm->policy.base,
-						     policy_source_to_string(vm->policy.source)));
-}
-
-void manager_bus_vmx_started(struct manager *m, const struct vm *vm)
-{
-	send_vm_signal(m, vm, "VMXStarted");
+	send_vm_signal(bus, vm, "VMRemoved");
+	bus_check_sent(bus, sd_bus_emit_object_removed(bus->bus, vm_bus_path(vm, path)));
 }

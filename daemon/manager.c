@@ -1,176 +1,104 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The manager's life: waits for the kernel, keeps the list of VMs as the kernel
- * tells it, and hands libvirt's news to the VMs.  Owns all that struct manager names.  Nothing polls: every wait is an fd in the event loop.
+ * Puts kernel, files, VMs, sources and bus together: what one tells, the others hear of
+ * here.  Owns them all, and the event loop.
  */
 #include <inttypes.h>
-#include <libgen.h>
-#include <sys/epoll.h>
-#include <sys/inotify.h>
 
 #include <systemd/sd-daemon.h>
 
-#include "daemon/libvirt.h"
+#include "daemon/bus.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
-#include "daemon/polkit.h"
-#include "daemon/vm.h"
 
-static int start_waiting(struct manager *m);
+struct manager {
+	struct manager_options options;	/* borrowed strings */
+	sd_event *event;
+	struct retry *retry;
+	struct kernel kernel;
+	struct files files;
+	struct vm_context context;
+	struct vm_set vms;
+	struct sources sources;
+	struct bus bus;
+	char *missing;			/* as it was last told on the bus */
+};
 
-/* ---- what the kernel supports ---- */
-
-const char *kernel_support_to_string(enum kernel_support support)
+sd_event *manager_event(const struct manager *m)
 {
-	static const char *const names[] = {
-		[KERNEL_NO_MODULE]	= "no-module",
-		[KERNEL_NO_NESTED]	= "no-nested",
-		[KERNEL_NO_SHADOW_VMCS]	= "no-shadow-vmcs",
-		[KERNEL_AVAILABLE]	= "available",
-	};
-
-	return names[support];
+	return m->event;
 }
 
-const char *manager_why_unsupported(const struct manager *m)
+/* ---- Missing, and systemctl's status ---- */
+
+static char *join_missing(const struct manager *m)
 {
-	switch (m->support) {
-	case KERNEL_NO_MODULE:
-		if (m->link_error == -EACCES)
-			return "/dev/nvmx cannot be opened: nvmxd must be in the device's group; it then continues by itself.";
-		if (m->link_error == -EPERM)
-			return "/dev/nvmx may not be opened, as it appeared after nvmxd.service was started: \"systemctl restart nvmxd\".";
-		if (m->link_error == -EPROTONOSUPPORT)
-			return "The kvm-intel module is of another version than nvmxd: install both from the same nvmx.";
-		return "The kernel has no /dev/nvmx: load the kvm-intel module that comes with nvmx; nvmxd then continues by itself.";
-	case KERNEL_NO_NESTED:
-		return "Policies have no effect, because kvm-intel was loaded with nested=0: load it with nested=1.";
-	case KERNEL_NO_SHADOW_VMCS:
-		return "Policies have no effect, because the processor has no VMCS shadowing, or kvm-intel was loaded with enable_shadow_vmcs=0.";
-	case KERNEL_AVAILABLE:
-		break;
-	}
-
-	return NULL;
-}
-
-size_t manager_missing(const struct manager *m, const char *ret[MANAGER_MISSING_MAX])
-{
-	const char *why = manager_why_unsupported(m);
-	size_t n = 0;
-
-	if (why)
-		ret[n++] = why;
-	if (m->libvirt_missing)
-		ret[n++] = "libvirt's library cannot be loaded: until the package libvirt0 is there and nvmxd is restarted, domains get no policy of their metadata or name.";
-	if (m->libvirt && !m->libvirt_connected)
-		ret[n++] = "libvirt is not connected: until it is, domains that start get no policy of their metadata or name.";
-	if (m->polkit_missing)
-		ret[n++] = "polkit is not available: only root may change anything.";
-	if (config_is_restricted(&m->config))
-		ret[n++] = MANAGER_RESTRICTED;
-	if (m->config_error)
-		ret[n++] = m->config_error;
-	if (m->policy_error)
-		ret[n++] = m->policy_error;
-	return n;
-}
-
-void manager_update_status(const struct manager *m)
-{
-	const char *missing[MANAGER_MISSING_MAX];
-	_cleanup_free_ char *text = NULL;
+	const char *missing[BUS_MISSING_MAX];
+	char *text = NULL;
 	size_t n, size;
 	FILE *f;
 
 	f = open_memstream(&text, &size);
 	if (!f)
-		return;		/* the next one may get through */
-	fprintf(f, "STATUS=%zu VM%s.", m->n_vms, m->n_vms == 1 ? "" : "s");
-	n = manager_missing(m, missing);
+		return NULL;
+	n = bus_missing(&m->bus, missing);
 	for (size_t i = 0; i < n; i++)
 		fprintf(f, " %s", missing[i]);
-	if (fclose(f) == 0)
-		sd_notify(0, text);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
-void manager_missing_changed(struct manager *m)
+void manager_update_status(const struct manager *m)
 {
-	manager_bus_changed(m, "Missing");
+	_cleanup_free_ char *text = join_missing(m);
+
+	/* The next one may get through. */
+	if (text)
+		(void)sd_notifyf(0, "STATUS=%zu VM%s.%s", m->vms.n, m->vms.n == 1 ? "" : "s", text);
+}
+
+/* Something that may have changed it; it is told if it has, or if that cannot be said. */
+static void missing_changed(struct manager *m)
+{
+	_cleanup_free_ char *text = join_missing(m);
+
+	if (text && m->missing && streq(text, m->missing))
+		return;
+	free(m->missing);
+	m->missing = steal_ptr(text);
+	manager_bus_changed(&m->bus, "Missing");
 	manager_update_status(m);
 }
 
-static void set_tsc_khz(struct manager *m, uint32_t tsc_khz)
+static void on_missing_changed(void *userdata)
 {
-	if (m->tsc_khz == tsc_khz)
-		return;
-	m->tsc_khz = tsc_khz;
-	manager_bus_changed(m, "TSCKHz");
-}
-
-static void set_support(struct manager *m, enum kernel_support support)
-{
-	if (m->support != support) {
-		m->support = support;
-		manager_bus_changed(m, "KernelSupport");
-		manager_missing_changed(m);
-	}
-}
-
-static void on_polkit(bool missing, void *userdata)
-{
-	struct manager *m = userdata;
-
-	if (m->polkit_missing == missing)
-		return;
-
-	m->polkit_missing = missing;
-	if (missing)
-		log_event(LOG_NOTICE, MESSAGE_POLKIT_MISSING, "polkit is not available: only root may change anything.");
-	else
-		log_info("polkit is available.");
-	manager_missing_changed(m);
+	missing_changed(userdata);
 }
 
 /* ---- VMs ---- */
 
-size_t manager_vm_place(const struct manager *m, uint64_t id)
+static void on_vm_changed(struct vm *vm, unsigned int what, void *userdata)
 {
-	size_t low = 0, high = m->n_vms;
+	struct manager *m = userdata;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (m->vms[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
+	if (what != VM_CHANGED_GONE) {
+		vm_bus_changed(&m->bus, vm, what);
+		return;
 	}
 
-	return low;
+	manager_bus_vm_removed(&m->bus, vm);
+	log_vm_event(vm, LOG_INFO, MESSAGE_VM_GONE, "VM %" PRIu64 " (%s) is gone.", vm->id, vm_name(vm));
+	vm_set_remove(&m->vms, vm);
+	manager_bus_changed(&m->bus, "NVMs");
+	manager_update_status(m);
 }
 
-struct vm *manager_find_vm(const struct manager *m, uint64_t id)
+static void remove_vm(struct manager *m, struct vm *vm)
 {
-	size_t i = manager_vm_place(m, id);
-
-	return i < m->n_vms && m->vms[i]->id == id ? m->vms[i] : NULL;
-}
-
-static int insert_vm(struct manager *m, struct vm *vm)
-{
-	size_t i = manager_vm_place(m, vm->id);
-	struct vm **p;
-
-	p = realloc(m->vms, (m->n_vms + 1) * sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-
-	m->vms = p;
-	memmove(p + i + 1, p + i, (m->n_vms - i) * sizeof(*p));
-	p[i] = vm;
-	m->n_vms++;
-	return 0;
+	on_vm_changed(vm, VM_CHANGED_GONE, m);
 }
 
 static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time)
@@ -178,46 +106,30 @@ static void add_vm(struct manager *m, uint64_t id, pid_t pid, uint64_t start_tim
 	_cleanup_vm_ struct vm *vm = NULL;
 	int r;
 
-	if (id > m->last_id)
-		m->last_id = id;
-	if (manager_find_vm(m, id))
+	if (vm_set_find(&m->vms, id))
 		return;
+	vm_set_seen(&m->vms, id);
 
-	r = vm_new(m, id, pid, start_time, &vm);
+	r = vm_new(&m->context, id, pid, start_time, sources_all(&m->sources), &vm);
 	if (r == -ENOENT || r == -ENODEV)
 		return;		/* gone again already */
 	if (r >= 0)
-		r = insert_vm(m, vm);
+		r = vm_set_add(&m->vms, vm);
 	if (r < 0) {
 		log_message(LOG_ERR, NULL, id, NULL, "VM %" PRIu64 " is not managed: %s.", id, strerror(-r));
-		manager_try_again(m, r);
+		if (is_shortage(r))
+			retry_soon(m->retry);
 		return;
 	}
 
-	vm->announced = true;
-	manager_bus_vm_new(m, vm);
-	manager_bus_changed(m, "NVMs");
+	manager_bus_vm_new(&m->bus, vm);
 	manager_update_status(m);
 	log_vm_event(vm, LOG_INFO, MESSAGE_VM_NEW, "VM %" PRIu64 " (%s, process %d) was found, with policy %s (%s).",
-		     vm->id, vm->name, (int)vm->pid, vm->policy.base,
+		     vm->id, vm_name(vm), (int)vm->pid, vm->policy.base,
 		     policy_source_to_string(vm->policy.source));
-	vm_ask_libvirt(vm);
+	vm_begin(vm);
+	sources_ask(&m->sources, vm);
 	steal_ptr(vm);
-}
-
-void manager_remove_vm(struct manager *m, struct vm *vm)
-{
-	size_t i = manager_vm_place(m, vm->id);
-
-	/* Signals first: sd-bus looks the object up for them. */
-	manager_bus_vm_removed(m, vm);
-	log_vm_event(vm, LOG_INFO, MESSAGE_VM_GONE, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
-
-	memmove(m->vms + i, m->vms + i + 1, (m->n_vms - i - 1) * sizeof(*m->vms));
-	m->n_vms--;
-	vm_free(vm);
-	manager_bus_changed(m, "NVMs");
-	manager_update_status(m);
 }
 
 /* Takes over what the kernel lists: at the start, and when records were lost. */
@@ -227,297 +139,214 @@ static int list_vms(struct manager *m)
 	size_t n, k = 0;
 	int r;
 
-	r = link_list_vms(&m->link, &infos, &n);
+	r = link_list_vms(&m->kernel.link, &infos, &n);
 	if (r < 0)
 		return r;
 
 	/* Both lists ascend. */
-	for (size_t i = 0; i < m->n_vms;) {
-		while (k < n && infos[k].id < m->vms[i]->id)
+	for (size_t i = 0; i < m->vms.n;) {
+		while (k < n && infos[k].id < m->vms.vms[i]->id)
 			k++;
-		if (k < n && infos[k].id == m->vms[i]->id)
+		if (k < n && infos[k].id == m->vms.vms[i]->id)
 			i++;
 		else
-			manager_remove_vm(m, m->vms[i]);
+			remove_vm(m, m->vms.vms[i]);
 	}
 
 	for (size_t i = 0; i < n; i++) {
-		struct vm *vm = manager_find_vm(m, infos[i].id);
+		struct vm *vm = vm_set_find(&m->vms, infos[i].id);
 
-		if (!vm)
+		if (!vm) {
 			add_vm(m, infos[i].id, infos[i].pid, infos[i].start_time);
-		else if (infos[i].state & NVMX_VM_STATE_VMXON)
-			vm_set_vmxon(vm);
+			continue;
+		}
+		/* What records would have told. */
+		vm_take_state(vm, infos[i].state);
+		(void)vm_policy_refresh(vm);	/* what it owes then it notes */
 	}
 
 	return 0;
 }
 
-/* ---- the kernel link ---- */
-
-static void on_record(const struct nvmx_event *event, void *userdata)
+static void list_again(struct manager *m)
 {
-	struct manager *m = userdata;
-	struct vm *vm = manager_find_vm(m, event->id);
 	int r;
 
-	switch (event->type) {
+	r = list_vms(m);
+	if (r < 0)
+		log_error("The VMs could not be listed: %s.", strerror(-r));
+	if (is_shortage(r))
+		retry_soon(m->retry);
+}
+
+/* ---- the kernel ---- */
+
+static void on_record(struct manager *m, const struct nvmx_event *record)
+{
+	struct vm *vm = vm_set_find(&m->vms, record->id);
+
+	switch (record->type) {
 	case NVMX_EVENT_VM_CREATED:
-		add_vm(m, event->id, event->pid, event->start_time);
+		add_vm(m, record->id, record->pid, record->start_time);
 		break;
 	case NVMX_EVENT_VM_VMXON:
 		if (vm)
-			vm_set_vmxon(vm);
+			vm_take_state(vm, vm->kernel_state | NVMX_VM_STATE_VMXON);
+		break;
+	case NVMX_EVENT_VM_POLICY:
+		if (vm)
+			(void)vm_policy_refresh(vm);	/* what it owes then it notes */
+		break;
+	case NVMX_EVENT_VM_STATE:
+		if (vm)
+			vm_refresh_state(vm);
 		break;
 	case NVMX_EVENT_VM_GONE:
 		if (vm)
-			manager_remove_vm(m, vm);
+			remove_vm(m, vm);
 		break;
 	case NVMX_EVENT_OVERFLOW:
-		log_notice("The kernel dropped %u records; listing the VMs again.", event->lost);
-		r = list_vms(m);
-		if (r < 0)
-			log_error("The VMs could not be listed: %s.", strerror(-r));
-		manager_try_again(m, r);
+		log_notice("The kernel dropped %u records; listing the VMs again.", record->lost);
+		list_again(m);
 		break;
 	}
 }
 
 /* Of what could not be read now the VMs keep what they have. */
-static void load_policies(struct manager *m)
+static void load_policies(struct manager *m, const struct field_table *table)
 {
 	int r;
 
-	r = manager_load_policies(m, NULL);
-	if (r >= 0 || r == -EBADMSG)
-		return;
-	log_error("The policy files could not be read: %s.", strerror(-r));
-	m->reload_again = true;
-	manager_try_again(m, r);
+	r = files_load_policies(&m->files, table);
+	if (is_shortage(r))
+		retry_soon(m->retry);
+	missing_changed(m);
 }
 
-static void drop_kernel(struct manager *m)
+static void drop_vms(struct manager *m)
 {
-	m->link_event = sd_event_source_disable_unref(m->link_event);
-	while (m->n_vms > 0)
-		manager_remove_vm(m, m->vms[m->n_vms - 1]);
-	link_close(&m->link);
-
-	policy_set_forget_resolved(m->policies);
-	free(steal_ptr(m->fields));
-	m->table = (struct field_table) { 0 };
-	set_tsc_khz(m, 0);
+	while (m->vms.n > 0)
+		remove_vm(m, m->vms.vms[m->vms.n - 1]);
+	policy_set_forget_resolved(m->files.policies);
 	/* Another kernel may count from 1 again. */
-	m->last_id = 0;
+	m->vms.last_id = 0;
 }
 
-static void lose_kernel(struct manager *m, int r)
+static void say_ready(const struct manager *m)
 {
-	log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s has disappeared (%s); waiting for it to come back.", m->link.path, strerror(-r));
-	drop_kernel(m);
-	m->link_error = -ENOENT;
-	set_support(m, KERNEL_NO_MODULE);
-	load_policies(m);
+	const char *why = kernel_why_unsupported(&m->kernel);
 
-	r = start_waiting(m);
-	if (r < 0) {
-		log_error("%s cannot be waited for: %s.", m->link.path, strerror(-r));
-		sd_event_exit(m->event, r);
-	}
-}
-
-static int on_link_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-	struct manager *m = userdata;
-	int r = 0;
-
-	if (revents & EPOLLIN)
-		r = link_read_events(&m->link, on_record, m);
-	else if (revents & (EPOLLHUP | EPOLLERR))
-		r = -ENODEV;
-	if (r < 0)
-		lose_kernel(m, r);
-
-	return 0;
-}
-
-static int read_kernel(struct manager *m)
-{
-	struct nvmx_info info;
-	int r;
-
-	r = link_get_info(&m->link, &info);
-	if (r < 0)
-		return r;
-	if (info.abi_version != NVMX_ABI_VERSION) {
-		log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "The interface of the kvm-intel module has version %u, that of nvmxd version %u: install both from the same nvmx.",
-			  info.abi_version, NVMX_ABI_VERSION);
-		return -EPROTONOSUPPORT;
-	}
-
-	r = link_get_fields(&m->link, &m->fields, &m->table.n);
-	if (r < 0)
-		return r;
-	m->table.fields = m->fields;
-
-	r = sd_event_add_io(m->event, &m->link_event, m->link.event_fd, EPOLLIN, on_link_event, m);
-	if (r < 0)
-		return r;
-	/* Records of one wakeup come before the EPOLLHUP of the VMs they tell about. */
-	r = sd_event_source_set_priority(m->link_event, SD_EVENT_PRIORITY_NORMAL - 1);
-	if (r < 0)
-		return r;
-
-	set_support(m, !(info.features & NVMX_FEATURE_NESTED) ? KERNEL_NO_NESTED :
-		       !(info.features & NVMX_FEATURE_SHADOW_VMCS) ? KERNEL_NO_SHADOW_VMCS :
-		       KERNEL_AVAILABLE);
-	set_tsc_khz(m, info.tsc_khz);
-	if (m->support == KERNEL_AVAILABLE && !(info.features & NVMX_FEATURE_ALL_FIELDS))
-		log_warning("Only the kernel's own list can be shadowed, because kvm-intel could not ask the processor which VMCS fields it has: the kernel's log says why.");
-	return 0;
-}
-
-/* 0: there; else why not, which is said once for each reason. */
-static int try_kernel(struct manager *m)
-{
-	const char *why;
-	int r;
-
-	r = link_open(&m->link);
-	if (r >= 0) {
-		r = read_kernel(m);
-		if (r >= 0) {
-			load_policies(m);
-			r = list_vms(m);
-		}
-		if (r < 0) {
-			drop_kernel(m);
-			set_support(m, KERNEL_NO_MODULE);
-		}
-	}
-	if (r < 0) {
-		manager_try_again(m, r);
-		if (r == m->link_error)
-			return r;
-		m->link_error = r;
-		manager_missing_changed(m);
-		if (r == -EACCES)
-			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s): nvmxd must be in its group; waiting for that to change.",
-				  m->link.path, strerror(-r));
-		else if (r == -EPERM)
-			/* What DeviceAllow= names has to be there when the service starts. */
-			log_event(LOG_WARNING, MESSAGE_KERNEL_MISSING, "%s may not be opened (%s), as it appeared after nvmxd.service was started; nvmx-device.service restarts that.",
-				  m->link.path, strerror(-r));
-		else if (is_shortage(r))
-			log_event(LOG_ERR, MESSAGE_KERNEL_MISSING, "%s cannot be used for now: %s.", m->link.path, strerror(-r));
-		else if (r != -EPROTONOSUPPORT)	/* which has been said */
-			log_event(LOG_NOTICE, MESSAGE_KERNEL_MISSING, "%s does not exist (%s): the kvm-intel module that comes with nvmx is not loaded; waiting for it.",
-				   m->link.path, strerror(-r));
-		return r;
-	}
-
-	m->link_error = 0;
-	m->link_watch = sd_event_source_disable_unref(m->link_watch);
-	why = manager_why_unsupported(m);
 	if (why)
 		log_event(LOG_WARNING, MESSAGE_KERNEL_INERT, "%s", why);
 	else
-		log_event(LOG_INFO, MESSAGE_KERNEL_READY, "%s is ready, with %zu fields and %zu VM%s.", m->link.path, m->table.n,
-			 m->n_vms, m->n_vms == 1 ? "" : "s");
-	return 0;
+		log_event(LOG_INFO, MESSAGE_KERNEL_READY, "%s is ready, with %zu fields and %zu VM%s.",
+			  m->kernel.link.path, m->kernel.table.n, m->vms.n, m->vms.n == 1 ? "" : "s");
 }
 
-static int on_watch(sd_event_source *source, const struct inotify_event *event, void *userdata)
+static int on_kernel(enum kernel_news news, const struct nvmx_event *record, void *userdata)
 {
 	struct manager *m = userdata;
 
-	/* Nothing here may fail: sd-event would never call it again. */
-	if ((event->mask & IN_Q_OVERFLOW) ||
-	    (event->len > 0 && streq(event->name, strrchr(m->link.path, '/') + 1)))
-		try_kernel(m);
+	switch (news) {
+	case KERNEL_FOUND:
+		load_policies(m, &m->kernel.table);
+		return list_vms(m);
+	case KERNEL_LOST:
+		drop_vms(m);
+		break;
+	case KERNEL_GONE:
+		load_policies(m, NULL);
+		break;
+	case KERNEL_READY:
+		say_ready(m);
+		break;
+	case KERNEL_SUPPORT:
+		manager_bus_changed(&m->bus, "KernelSupport");
+		missing_changed(m);
+		break;
+	case KERNEL_TSC:
+		manager_bus_changed(&m->bus, "TSCKHz");
+		break;
+	case KERNEL_RECORD:
+		on_record(m, record);
+		break;
+	}
+
 	return 0;
 }
 
-/*
- * Watches the folder first and looks second, so that nothing falls between.
- * Attributes too: udev hands a new device to its group after making it.
- */
-static int start_waiting(struct manager *m)
+/* ---- files ---- */
+
+static const struct field_table *table(const struct manager *m)
 {
-	_cleanup_free_ char *path = strdup(m->link.path);
+	return kernel_is_open(&m->kernel) ? &m->kernel.table : NULL;
+}
+
+int manager_reload(struct manager *m, char **ret_error)
+{
+	_cleanup_free_ char *was = strdup(m->files.config.default_policy);
 	int r;
 
-	if (!path)
-		return -ENOMEM;
-	r = sd_event_add_inotify(m->event, &m->link_watch, dirname(path),
-				 IN_CREATE | IN_MOVED_TO | IN_ATTRIB, on_watch, m);
-	if (r < 0)
+	r = files_reload(&m->files, table(m), ret_error);
+	if (m->files.again) {
+		if (is_shortage(r))
+			retry_soon(m->retry);
 		return r;
+	}
 
-	try_kernel(m);
-	return 0;
+	if (!was || !streq(was, m->files.config.default_policy))
+		manager_bus_changed(&m->bus, "DefaultPolicy");
+	missing_changed(m);
+	for (size_t i = 0; i < m->vms.n; i++)
+		vm_files_changed(m->vms.vms[i]);
+	return r;
 }
+
+static int on_reload(void *userdata, char **ret_error)
+{
+	return manager_reload(userdata, ret_error);
+}
+
+/* ---- sources ---- */
+
+static void on_ask(const struct source *s, const struct vm *vm, void *userdata)
+{
+	struct manager *m = userdata;
+
+	sources_bus_ask(&m->bus, s, vm);
+}
+
+static void on_source_changed(const struct source *s, void *userdata)
+{
+	struct manager *m = userdata;
+
+	manager_bus_changed(&m->bus, "Sources");
+	if (streq(s->name, CONFIG_LIBVIRT))
+		manager_bus_changed(&m->bus, "Libvirt");
+	missing_changed(m);
+	/* Pending says why the answer is not there. */
+	for (size_t i = 0; i < m->vms.n; i++)
+		if (m->vms.vms[i]->state == VM_WAITING)
+			vm_bus_changed(&m->bus, m->vms.vms[i], VM_CHANGED_PENDING);
+}
+
+static const struct source_ops source_ops = { .ask = on_ask, .changed = on_source_changed };
 
 /* ---- another try ---- */
-
-void manager_try_again(struct manager *m, int r)
-{
-	if (is_shortage(r))
-		retry_soon(m->retry);
-}
 
 static void on_retry(void *userdata)
 {
 	struct manager *m = userdata;
-	int r = 0;
 
-	if (m->link.fd < 0)
-		(void)try_kernel(m);	/* says and notes itself what is wrong */
+	if (kernel_is_open(&m->kernel))
+		list_again(m);
 	else
-		r = list_vms(m);
-	manager_try_again(m, r);
+		kernel_try_again(&m->kernel);	/* says and notes itself what is wrong */
 
-	if (m->reload_again)
-		manager_reload(m, NULL);
-	for (size_t i = 0; i < m->n_vms; i++)
-		vm_try_again(m->vms[i]);
-}
-
-/* ---- libvirt ---- */
-
-static void on_domain(const struct domain_info *info, void *userdata)
-{
-	struct manager *m = userdata;
-
-	for (size_t i = 0; i < m->n_vms; i++)
-		if (streq(m->vms[i]->uuid, info->uuid))
-			vm_on_domain(m->vms[i], info);
-}
-
-static void on_libvirt_state(bool connected, void *userdata)
-{
-	struct manager *m = userdata;
-
-	if (m->libvirt_connected != connected) {
-		m->libvirt_connected = connected;
-		log_event(LOG_INFO, connected ? MESSAGE_LIBVIRT_CONNECTED : MESSAGE_LIBVIRT_LOST,
-			  connected ? "libvirt is connected." : "libvirt is not connected.");
-		manager_bus_changed(m, "Libvirt");
-		manager_missing_changed(m);
-	}
-	if (!connected)
-		return;
-	statistics_on_connected(m);
-
-	/* Domains report by themselves; a uuid that libvirt does not know would not. */
-	for (size_t i = 0; i < m->n_vms; i++)
-		if (m->vms[i]->domain == VM_DOMAIN_ASKED)
-			vm_ask_libvirt(m->vms[i]);
-}
-
-static void on_written(const struct statistics_result *result, void *userdata)
-{
-	statistics_on_written(userdata, result);
+	if (m->files.again)
+		(void)manager_reload(m, NULL);
+	for (size_t i = 0; i < m->vms.n; i++)
+		vm_try_again(m->vms.vms[i]);
 }
 
 /* ---- the whole ---- */
@@ -531,7 +360,8 @@ int manager_new(const struct manager_options *options, struct manager **ret)
 	if (!m)
 		return -ENOMEM;
 	m->options = *options;
-	link_init(&m->link, options->link, options->link_path);
+	files_init(&m->files, options->config_dirs, options->policy_dirs);
+	kernel_init(&m->kernel, NULL, NULL, options->link, options->link_path, on_kernel, m);
 
 	r = sd_event_default(&m->event);
 	if (r < 0)
@@ -543,6 +373,26 @@ int manager_new(const struct manager_options *options, struct manager **ret)
 	if (r < 0)
 		return r;
 
+	kernel_init(&m->kernel, m->event, m->retry, options->link, options->link_path, on_kernel, m);
+	m->context = (struct vm_context) {
+		.event = m->event,
+		.kernel = &m->kernel,
+		.files = &m->files,
+		.retry = m->retry,
+		.changed = on_vm_changed,
+		.userdata = m,
+	};
+	m->bus = (struct bus) {
+		.event = m->event,
+		.kernel = &m->kernel,
+		.files = &m->files,
+		.vms = &m->vms,
+		.sources = &m->sources,
+		.reload = on_reload,
+		.missing_changed = on_missing_changed,
+		.userdata = m,
+	};
+
 	*ret = steal_ptr(m);
 	return 0;
 }
@@ -552,24 +402,16 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 
-	statistics_stop(m);
-	libvirt_free(m->libvirt);
 	m->retry = retry_free(m->retry);
-	polkit_stop();
-	/* Nothing more to say on the bus: the name is given up by closing it. */
-	m->bus = sd_bus_flush_close_unref(m->bus);
-	m->link_watch = sd_event_source_disable_unref(m->link_watch);
-	m->link_event = sd_event_source_disable_unref(m->link_event);
-	for (size_t i = 0; i < m->n_vms; i++)
-		vm_free(m->vms[i]);
-	free(m->vms);
-	link_close(&m->link);
-	policy_set_free(m->policies);
-	free(m->fields);
-	config_clear(&m->config);
-	free(m->config_error);
-	free(m->policy_error);
-	free(m->files_said);
+	/* VMs before the bus: the owners of their windows are connections. */
+	for (size_t i = 0; i < m->vms.n; i++)
+		vm_profile_close(m->vms.vms[i]);
+	bus_close(&m->bus);
+	sources_clear(&m->sources);
+	vm_set_clear(&m->vms);
+	kernel_clear(&m->kernel);
+	files_clear(&m->files);
+	free(m->missing);
 	sd_event_unref(m->event);
 	free(m);
 	return NULL;
@@ -577,48 +419,29 @@ struct manager *manager_free(struct manager *m)
 
 int manager_start(struct manager *m)
 {
-	const char *uri;
+	static const struct config_sources none = {};
 	int r;
 
-	r = manager_load_config(m);
-	if (r >= 0 || r == -EBADMSG)
-		r = manager_load_policies(m, NULL);
-	if (r < 0 && r != -EBADMSG) {
-		log_error("The configuration and policy files could not be read: %s.", strerror(-r));
+	r = files_load(&m->files, NULL);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	r = sources_init(&m->sources, m->event, &m->vms,
+			 m->options.no_sources ? &none : &m->files.config.sources, &source_ops, m);
+	if (r < 0) {
+		log_error("The sources of settings could not be set up: %s.", strerror(-r));
 		return r;
 	}
 
-	r = manager_bus_add(m);
+	r = bus_open(&m->bus);
 	if (r < 0)
 		return r;
-
 	/*
 	 * Before anything is touched, so that a second one does no harm.  Calls are
 	 * answered once the loop runs, so whoever sees the name sees everything.
 	 */
-	r = manager_bus_take_name(m);
+	r = bus_take_name(&m->bus);
 	if (r < 0)
 		return r;
 
-	r = polkit_watch(m->bus, on_polkit, m);
-	if (r < 0) {
-		log_error("polkit cannot be asked for: %s.", strerror(-r));
-		return r;
-	}
-
-	uri = m->options.libvirt_uri ?: m->config.libvirt_uri;
-	if (!streq(uri, CONFIG_NO_LIBVIRT)) {
-		r = libvirt_new(&m->libvirt, m->event, uri, on_domain, on_libvirt_state,
-				on_written, m);
-		m->libvirt_missing = r == -ELIBACC;
-		if (r < 0 && !m->libvirt_missing) {
-			log_error("libvirt's thread could not be started: %s.", strerror(-r));
-			return r;
-		}
-	}
-
-	r = start_waiting(m);
-	if (r < 0)
-		log_error("%s cannot be waited for: %s.", m->link.path, strerror(-r));
-	return r;
+	return kernel_start(&m->kernel);
 }

@@ -91,8 +91,7 @@ int proc_parse_stat(const char *stat, char **ret_comm, uint64_t *ret_start_time)
 	return 0;
 }
 
-/* 8-4-4-4-12 hexadecimal digits, as QEMU and libvirt write it. */
-static bool copy_uuid(const char *s, char ret_uuid[PROC_UUID_LEN])
+bool proc_parse_uuid(const char *s, char ret_uuid[PROC_UUID_LEN])
 {
 	char uuid[PROC_UUID_LEN];
 	size_t i;
@@ -117,13 +116,77 @@ static bool copy_uuid(const char *s, char ret_uuid[PROC_UUID_LEN])
 }
 
 /*
- * "-uuid X", "--uuid X", "-uuid=X".  The last one counts, as for QEMU.  Other
- * options' arguments are not told apart from options: nothing but a uuid passes.
+ * One "key=value" of an option's argument, in which a comma of a value is written twice; without
+ * "=" the value is that of the key that may be left out.  *p is behind it then.  False: none is
+ * left.  key and value are cut to their rooms, which are more than what is looked for needs.
  */
-int proc_parse_uuid(const char *cmdline, size_t size, char ret_uuid[PROC_UUID_LEN])
+struct suboption {
+	char key[16];
+	char value[1024];
+};
+
+static bool next_suboption(const char **p, const char *implied, struct suboption *ret)
 {
+	const char *s = *p, *equals;
+	size_t n = 0;
+
+	if (!*s)
+		return false;
+	equals = s + strcspn(s, "=,");
+	if (*equals == '=') {
+		snprintf(ret->key, sizeof(ret->key), "%.*s", (int)(equals - s), s);
+		s = equals + 1;
+	} else {
+		snprintf(ret->key, sizeof(ret->key), "%s", implied);
+	}
+
+	for (; *s && (*s != ',' || s[1] == ','); s++) {
+		if (*s == ',')
+			s++;
+		if (n < sizeof(ret->value) - 1)
+			ret->value[n++] = *s;
+	}
+	ret->value[n] = 0;
+	*p = *s ? s + 1 : s;
+	return true;
+}
+
+static void take_name(const char *argument, char *name, size_t size)
+{
+	struct suboption o;
+
+	while (next_suboption(&argument, "guest", &o))
+		if (streq(o.key, "guest"))
+			snprintf(name, size, "%s", o.value);
+}
+
+/* Of the SMBIOS table "system", as Proxmox VE gives it. */
+static void take_smbios(const char *argument, char uuid[PROC_UUID_LEN])
+{
+	char found[PROC_UUID_LEN] = "";
+	struct suboption o;
+	bool system = false;
+
+	while (next_suboption(&argument, "", &o)) {
+		if (streq(o.key, "type"))
+			system = streq(o.value, "1");
+		else if (streq(o.key, "uuid"))
+			(void)proc_parse_uuid(o.value, found);
+	}
+	if (system && *found)
+		memcpy(uuid, found, PROC_UUID_LEN);
+}
+
+/*
+ * "-uuid X", "--uuid X", "-uuid=X".  Other options' arguments are not told apart from
+ * options: of a uuid nothing but one passes, and a name is only shown.
+ */
+int proc_parse_cmdline(const char *cmdline, size_t size, char **ret_name,
+		       char ret_uuid[PROC_UUID_LEN])
+{
+	char name[sizeof(((struct suboption *)NULL)->value)] = "", smbios[PROC_UUID_LEN] = "";
 	const char *end = cmdline + size, *p, *next;
-	int found = 0;
+	char *copy;
 
 	ret_uuid[0] = 0;
 	for (p = cmdline; p < end; p = next) {
@@ -134,16 +197,25 @@ int proc_parse_uuid(const char *cmdline, size_t size, char ret_uuid[PROC_UUID_LE
 			continue;
 		option += option[1] == '-' ? 2 : 1;
 
-		if (streq(option, "uuid")) {
-			if (next < end && copy_uuid(next, ret_uuid))
-				found = 1;
-		} else if (strncmp(option, "uuid=", 5) == 0) {
-			if (copy_uuid(option + 5, ret_uuid))
-				found = 1;
-		}
+		if (strncmp(option, "uuid=", 5) == 0)
+			(void)proc_parse_uuid(option + 5, ret_uuid);
+		if (next >= end)
+			continue;
+		if (streq(option, "uuid"))
+			(void)proc_parse_uuid(next, ret_uuid);
+		else if (streq(option, "name"))
+			take_name(next, name, sizeof(name));
+		else if (streq(option, "smbios"))
+			take_smbios(next, smbios);
 	}
+	if (!*ret_uuid)
+		memcpy(ret_uuid, smbios, sizeof(smbios));
 
-	return found;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	*ret_name = copy;
+	return 0;
 }
 
 static int read_start_time(pid_t pid, char **ret_comm, uint64_t *ret_start_time)
@@ -162,6 +234,7 @@ static int read_start_time(pid_t pid, char **ret_comm, uint64_t *ret_start_time)
 void proc_identity_clear(struct proc_identity *p)
 {
 	free(p->comm);
+	free(p->name);
 	free(p->executable);
 	free(p->unit);
 	*p = (struct proc_identity) {};
@@ -186,9 +259,34 @@ static int read_unit(pid_t pid, char **ret)
 	return 0;
 }
 
+/* An executable that was replaced since, as by an update, is what it was. */
+static int read_executable(pid_t pid, const char *argv0, char **ret)
+{
+	char path[64], target[PATH_MAX];
+	const char *end;
+	char *copy;
+	ssize_t k;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	k = readlink(path, target, sizeof(target));
+	if (k < 0 && errno != EACCES && errno != EPERM && errno != ENOENT)
+		return -errno;
+	if (k < 0 || (size_t)k == sizeof(target)) {
+		copy = strndup(argv0, PATH_MAX);
+	} else {
+		target[k] = 0;
+		end = strstr(target, " (deleted)");
+		copy = strndup(target, end && !end[strlen(" (deleted)")] ? (size_t)(end - target) : (size_t)k);
+	}
+	if (!copy)
+		return -ENOMEM;
+	*ret = copy;
+	return 0;
+}
+
 static int identify(pid_t pid, uint64_t start_time, struct proc_identity *p)
 {
-	_cleanup_free_ char *again = NULL, *cmdline = NULL;
+	_cleanup_free_ char *cmdline = NULL;
 	uint64_t t;
 	size_t size;
 	int r;
@@ -202,16 +300,27 @@ static int identify(pid_t pid, uint64_t start_time, struct proc_identity *p)
 	r = read_proc(pid, "cmdline", &cmdline, &size);
 	if (r < 0)
 		return r;
-	proc_parse_uuid(cmdline, size, p->uuid);
-	p->executable = strndup(cmdline, PATH_MAX);
-	if (!p->executable)
-		return -ENOMEM;
+	r = proc_parse_cmdline(cmdline, size, &p->name, p->uuid);
+	if (r < 0)
+		return r;
+	r = read_executable(pid, cmdline, &p->executable);
+	if (r < 0)
+		return r;
 	r = read_unit(pid, &p->unit);
 	if (r < 0)
 		return r;
 
 	/* The pid may have changed hands between the files. */
-	r = read_start_time(pid, &again, &t);
+	return proc_check(pid, start_time);
+}
+
+int proc_check(pid_t pid, uint64_t start_time)
+{
+	_cleanup_free_ char *comm = NULL;
+	uint64_t t;
+	int r;
+
+	r = read_start_time(pid, &comm, &t);
 	if (r < 0)
 		return r;
 	return t == start_time ? 0 : -ESRCH;
@@ -233,6 +342,7 @@ int proc_identify(pid_t pid, uint64_t start_time, struct proc_identity *ret)
 
 	/* Whoever runs the process chose them; one that is no text would break a whole reply. */
 	utf8_clean(p.comm);
+	utf8_clean(p.name);
 	utf8_clean(p.executable);
 	utf8_clean(p.unit);
 	*ret = p;

@@ -5,98 +5,122 @@
  */
 #include <inttypes.h>
 
+#include "daemon/bus.h"
 #include "daemon/bus-error.h"
 #include "daemon/counters.h"
-#include "daemon/polkit.h"
-#include "daemon/vm.h"
+#include "daemon/property.h"
+#include "daemon/vm-methods.h"
 
-#define ACTION_SET_POLICY "org.nvmx1.set-policy"
+#define VM_PATH_PREFIX		BUS_PATH "/vm"
+#define VM_INTERFACE		"org.nvmx1.VM"
+
+/* One for the process: sd-bus hands a property's function the VM, and nothing beside it. */
+static const struct bus *vm_bus;
+
+const struct bus *vm_bus_get(void)
+{
+	return vm_bus;
+}
+
+const char *vm_bus_path(const struct vm *vm, char path[VM_PATH_MAX])
+{
+	snprintf(path, VM_PATH_MAX, VM_PATH_PREFIX "/%" PRIu64, vm->id);
+	return path;
+}
+
+/* Digits without a leading zero, so that each VM has one path. */
+bool vm_bus_parse_id(const char *s, uint64_t *ret)
+{
+	char *end;
+
+	if (*s < '1' || *s > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return errno == 0 && !*end;
+}
 
 /* ---- properties ---- */
 
-static int get_id(sd_bus *bus, const char *path, const char *interface, const char *property,
-		  sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct vm *vm = userdata;
-
-	return sd_bus_message_append(reply, "t", streq(property, "Id") ? vm->id : vm->start_time);
+#define PUT_TEXT(name_, text)							\
+static int put_##name_(sd_bus_message *reply, const void *object)		\
+{										\
+	const struct vm *vm = object;						\
+										\
+	return sd_bus_message_append(reply, "s", (text) ?: "");			\
 }
 
-static int get_pid(sd_bus *bus, const char *path, const char *interface, const char *property,
-		   sd_bus_message *reply, void *userdata, sd_bus_error *error)
+PUT_TEXT(name, vm_name(vm))
+PUT_TEXT(name_origin, vm_origin(vm))
+PUT_TEXT(uuid, vm_uuid(vm))
+PUT_TEXT(executable, vm->process.executable)
+PUT_TEXT(unit, vm->process.unit)
+PUT_TEXT(source, vm->source_name)
+PUT_TEXT(policy, vm->policy.base)
+PUT_TEXT(policy_source, policy_source_to_string(vm->policy.source))
+PUT_TEXT(error, vm->error)
+PUT_TEXT(vmwrite_any_field, vm->policy.assignment ?
+	 vmwrite_any_to_string(vm->policy.assignment->vmwrite_any_field) : NULL)
+PUT_TEXT(shadowing, vm_shadowing(vm))
+
+static int put_id(sd_bus_message *reply, const void *object)
 {
-	const struct vm *vm = userdata;
+	const struct vm *vm = object;
+
+	return sd_bus_message_append(reply, "t", vm->id);
+}
+
+static int put_start_time(sd_bus_message *reply, const void *object)
+{
+	const struct vm *vm = object;
+
+	return sd_bus_message_append(reply, "t", vm->start_time);
+}
+
+static int put_pid(sd_bus_message *reply, const void *object)
+{
+	const struct vm *vm = object;
 
 	return sd_bus_message_append(reply, "u", (uint32_t)vm->pid);
 }
 
-const char *vm_bus_text(const struct vm *vm, const char *property)
+static int put_vmxon(sd_bus_message *reply, const void *object)
 {
-	const struct vm_policy *p = &vm->policy;
-	const char *text = "";
-
-	if (streq(property, "Name"))
-		text = vm->name;
-	else if (streq(property, "UUID"))
-		text = vm->uuid;
-	else if (streq(property, "Executable"))
-		text = vm->executable;
-	else if (streq(property, "Unit"))
-		text = vm->unit;
-	else if (streq(property, "Policy"))
-		text = p->base;
-	else if (streq(property, "PolicySource"))
-		text = policy_source_to_string(p->source);
-	else if (streq(property, "PolicyError"))
-		text = vm->error;
-	else if (streq(property, "VMWriteAnyField"))
-		text = p->assignment ? vmwrite_any_to_string(p->assignment->vmwrite_any_field) : "";
-	else if (streq(property, "Shadowing"))
-		text = vm_shadowing(vm);
-
-	return text ? text : "";
-}
-
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
-		    sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	return sd_bus_message_append(reply, "s", vm_bus_text(userdata, property));
-}
-
-static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
-		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	_cleanup_free_ char *reason = vm_policy_reason(userdata);
-
-	return reason ? sd_bus_message_append(reply, "s", reason) : -ENOMEM;
-}
-
-static int get_vcpus(sd_bus *bus, const char *path, const char *interface, const char *property,
-		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	struct nvmx_vm_info info = { 0 };
-
-	/* Of a VM that is about to go: none. */
-	vm_get_info(userdata, &info);
-	return sd_bus_message_append(reply, "u", info.nr_vcpus);
-}
-
-static int get_vmxon(sd_bus *bus, const char *path, const char *interface, const char *property,
-		     sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct vm *vm = userdata;
+	const struct vm *vm = object;
 
 	return sd_bus_message_append(reply, "b", (int)vm->vmxon);
 }
 
-static int get_overrides(sd_bus *bus, const char *path, const char *interface, const char *property,
-			 sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int put_vcpus(sd_bus_message *reply, const void *object)
+{
+	struct nvmx_vm_info info = { 0 };
+
+	/* Of a VM that is about to go: none. */
+	(void)vm_get_info(object, &info);
+	return sd_bus_message_append(reply, "u", info.nr_vcpus);
+}
+
+static int put_reason(sd_bus_message *reply, const void *object)
+{
+	_cleanup_free_ char *reason = vm_policy_reason(object);
+
+	return reason ? sd_bus_message_append(reply, "s", reason) : -ENOMEM;
+}
+
+static int put_pending(sd_bus_message *reply, const void *object)
+{
+	_cleanup_free_ char *pending = sources_pending(vm_bus->sources, object);
+
+	return pending ? sd_bus_message_append(reply, "s", pending) : -ENOMEM;
+}
+
+static int put_overrides(sd_bus_message *reply, const void *object)
 {
 	_cleanup_free_ struct policy_change *changes = NULL;
 	size_t n;
 	int r;
 
-	r = vm_policy_overrides(userdata, &changes, &n);
+	r = vm_policy_overrides(object, &changes, &n);
 	if (r < 0)
 		return r;
 
@@ -111,318 +135,79 @@ static int get_overrides(sd_bus *bus, const char *path, const char *interface, c
 	return sd_bus_message_close_container(reply);
 }
 
-static int get_fields(sd_bus *bus, const char *path, const char *interface, const char *property,
-		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+int vm_bus_append_classes(sd_bus_message *reply, const struct assignment *a)
 {
-	const struct vm *vm = userdata;
-
-	return manager_bus_append_classes(reply, vm->policy.assignment);
-}
-
-/* Whether the policy does anything right now. */
-const char *vm_shadowing(const struct vm *vm)
-{
-	struct nvmx_vm_info info;
-
-	if (vm->manager->support != KERNEL_AVAILABLE)
-		return "inert-kernel";
-	if (vm_get_info(vm, &info) < 0)
-		return "active";
-	if (info.state & NVMX_VM_STATE_EVMCS)
-		return "inert-evmcs";
-	return info.state & NVMX_VM_STATE_WINDOW ? "profiling" : "active";
-}
-
-int vm_bus_append_properties(sd_bus_message *reply, const struct vm *vm)
-{
-	static const char *const texts[] = {
-		"Name", "UUID", "Policy", "PolicySource", "PolicyError", "Shadowing",
-	};
 	int r;
 
-	r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	r = sd_bus_message_open_container(reply, 'a', "{ss}");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		r = sd_bus_message_append(reply, "{sv}", texts[i], "s", vm_bus_text(vm, texts[i]));
+	for (size_t i = 0; a && i < a->table->n; i++) {
+		if (a->classes[i] == NVMX_CLASS_INTERCEPT)
+			continue;
+		r = sd_bus_message_append(reply, "{ss}", a->table->fields[i].name,
+					  class_to_string(a->classes[i]));
 		if (r < 0)
 			return r;
 	}
-	r = sd_bus_message_append(reply, "{sv}", "VMXOn", "b", (int)vm->vmxon);
-	if (r < 0)
-		return r;
 	return sd_bus_message_close_container(reply);
 }
 
-/* ---- SetPolicy, Reset ---- */
-
-static int read_changes(sd_bus_message *call, struct policy_change **ret, size_t *ret_n)
+static int put_fields(sd_bus_message *reply, const void *object)
 {
-	_cleanup_free_ struct policy_change *changes = NULL;
-	const char *name, *value;
-	size_t n = 0;
-	int r;
+	const struct vm *vm = object;
 
-	r = sd_bus_message_enter_container(call, 'a', "{ss}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_read(call, "{ss}", &name, &value)) > 0) {
-		struct policy_change *p = realloc(changes, (n + 1) * sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		changes = p;
-		changes[n++] = (struct policy_change) { name, value };
-	}
-	if (r < 0)
-		return r;
-	r = sd_bus_message_exit_container(call);
-	if (r < 0)
-		return r;
-
-	*ret = steal_ptr(changes);
-	*ret_n = n;
-	return 0;
+	return vm_bus_append_classes(reply, vm->policy.assignment);
 }
 
-/* From the start of the call's arguments: it is read before polkit and after. */
-static int read_set_policy(sd_bus_message *call, const char **ret_name,
-			   struct policy_change **ret_changes, size_t *ret_n)
-{
-	int r;
+#define CONST		SD_BUS_VTABLE_PROPERTY_CONST
+#define EMITS		SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define STATISTICS	1	/* in ListStatistics, too */
 
-	r = sd_bus_message_rewind(call, true);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(call, "s", ret_name);
-	if (r < 0)
-		return r;
-	return read_changes(call, ret_changes, ret_n);
+/* All there are: name, signature, function, vtable's flags, what changes it, where else it is. */
+#define VM_PROPERTIES(P)								\
+	P(Id,		"t",	put_id,			CONST, 0, 0)			\
+	P(PID,		"u",	put_pid,		CONST, 0, STATISTICS)		\
+	P(StartTime,	"t",	put_start_time,		CONST, 0, STATISTICS)		\
+	P(Name,		"s",	put_name,		EMITS, VM_CHANGED_IDENTITY, STATISTICS) \
+	P(NameOrigin,	"s",	put_name_origin,	EMITS, VM_CHANGED_IDENTITY, 0)	\
+	P(UUID,		"s",	put_uuid,		EMITS, VM_CHANGED_IDENTITY, STATISTICS) \
+	P(Source,	"s",	put_source,		EMITS, VM_CHANGED_IDENTITY, STATISTICS) \
+	P(Pending,	"s",	put_pending,		EMITS, VM_CHANGED_PENDING, 0)	\
+	P(Executable,	"s",	put_executable,		CONST, 0, 0)			\
+	P(Unit,		"s",	put_unit,		CONST, 0, 0)			\
+	P(VCPUs,	"u",	put_vcpus,		0, 0, 0)			\
+	P(VMXOn,	"b",	put_vmxon,		EMITS, VM_CHANGED_VMXON, STATISTICS) \
+	P(Policy,	"s",	put_policy,		EMITS, VM_CHANGED_BASE, STATISTICS) \
+	P(PolicySource,	"s",	put_policy_source,	EMITS, VM_CHANGED_SOURCE, STATISTICS) \
+	P(PolicyReason,	"s",	put_reason,		0, 0, 0)			\
+	P(PolicyError,	"s",	put_error,		EMITS, VM_CHANGED_ERROR, STATISTICS) \
+	P(Overrides,	"a{ss}", put_overrides,		EMITS, VM_CHANGED_OVERRIDES, 0)	\
+	P(VMWriteAnyField, "s",	put_vmwrite_any_field,	EMITS, VM_CHANGED_VMWRITE_ANY, 0) \
+	P(Fields,	"a{ss}", put_fields,		EMITS, VM_CHANGED_CLASSES, 0)	\
+	P(Shadowing,	"s",	put_shadowing,		EMITS, VM_CHANGED_SHADOWING, STATISTICS)
+
+#define ENTRY(name, signature, put, flags, changes, listed) { #name, signature, put, changes, listed },
+static const struct property vm_properties[] = { VM_PROPERTIES(ENTRY) {} };
+
+static int get(sd_bus *bus, const char *path, const char *interface, const char *property,
+	       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	return property_put(vm_properties, property, reply, userdata);
 }
 
-static int compute(struct vm *vm, sd_bus_message *call, struct assignment **ret, char **ret_base,
-		   sd_bus_error *error)
+int vm_bus_append_row(const struct bus *bus, sd_bus_message *reply, const struct vm *vm)
 {
-	_cleanup_free_ struct policy_change *changes = NULL;
-	_cleanup_free_ char *sentence = NULL;
-	const char *name;
-	size_t n;
-	int r;
+	char path[VM_PATH_MAX];
+	int changed;
 
-	r = read_set_policy(call, &name, &changes, &n);
-	if (r < 0)
-		return r;
-
-	r = vm_policy_compute(vm, name, changes, n, ret, ret_base, &sentence);
-	return r < 0 ? bus_error_set(error, r, sentence) : 0;
-}
-
-/* Digits without a leading zero, so that each VM has one path. */
-static bool parse_id(const char *s, uint64_t *ret)
-{
-	char *end;
-
-	if (*s < '1' || *s > '9')
-		return false;
-	errno = 0;
-	*ret = strtoull(s, &end, 10);
-	return errno == 0 && !*end;
-}
-
-/* After polkit: the VM may have gone meanwhile. */
-static int find_again(struct manager *m, sd_bus_message *call, struct vm **ret, sd_bus_error *error)
-{
-	const char *id_text = strrchr(sd_bus_message_get_path(call), '/') + 1;
-	struct vm *vm;
-	uint64_t id;
-
-	vm = parse_id(id_text, &id) ? manager_find_vm(m, id) : NULL;
-	if (!vm)
-		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %s is gone.", id_text);
-	*ret = vm;
-	return 0;
-}
-
-static int set_policy_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	_cleanup_assignment_ struct assignment *a = NULL;
-	_cleanup_free_ char *base = NULL, *sentence = NULL;
-	struct vm *vm;
-	int r;
-
-	r = find_again(userdata, call, &vm, error);
-	if (r < 0)
-		return r;
-	r = compute(vm, call, &a, &base, error);
-	if (r < 0)
-		return r;
-	r = vm_policy_set(vm, a, base, &sentence);
-	if (r < 0)
-		return bus_error_set(error, r, sentence);
-
-	return sd_bus_reply_method_return(call, NULL);
-}
-
-/* As nvmxctl set takes them; NULL if there are none. */
-static int format_changes(sd_bus_message *call, char **ret)
-{
-	_cleanup_free_ struct policy_change *changes = NULL;
-	_cleanup_free_ char *text = NULL;
-	const char *name;
-	size_t n, size;
-	FILE *f;
-	int r;
-
-	r = read_set_policy(call, &name, &changes, &n);
-	if (r < 0)
-		return r;
-	*ret = NULL;
-	if (n == 0)
-		return 0;
-
-	f = open_memstream(&text, &size);
-	if (!f)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s%s=%s", i > 0 ? " " : "", changes[i].name, changes[i].value);
-	if (fclose(f) != 0)
-		return -ENOMEM;
-	*ret = steal_ptr(text);
-	return 0;
-}
-
-/*
- * The details are what a rule of polkit's may go by, so none is a thing that the owner of the
- * VM's process chooses: its name and uuid are told if they are libvirt's word.  policy and
- * changes: what is to be set; NULL: nothing.
- */
-static int authorize(struct vm *vm, sd_bus_message *call, const char *policy, const char *changes,
-		     polkit_authorized_t authorized, sd_bus_error *error)
-{
-	bool vouched = vm->domain == VM_DOMAIN_KNOWN;
-	char id[24];
-	const char *const all[][2] = {
-		{ "id", id },
-		{ "vm", vouched ? vm->name : NULL },
-		{ "uuid", vouched ? vm->uuid : NULL },
-		{ "policy", policy },
-		{ "changes", changes },
-	};
-	const char *details[2 * ARRAY_SIZE(all) + 1];
-	size_t n = 0;
-
-	snprintf(id, sizeof(id), "%" PRIu64, vm->id);
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (all[i][1]) {
-			details[n++] = all[i][0];
-			details[n++] = all[i][1];
-		}
-	details[n] = NULL;
-	return polkit_authorize(call, ACTION_SET_POLICY, details, authorized, vm->manager, error);
-}
-
-static int method_set_policy(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	_cleanup_free_ char *base = NULL, *changes = NULL;
-	_cleanup_assignment_ struct assignment *a = NULL;
-	struct vm *vm = userdata;
-	int r;
-
-	/* What cannot be done is refused before anybody is asked for a password. */
-	r = compute(vm, call, &a, &base, error);
-	if (r < 0)
-		return r;
-	r = format_changes(call, &changes);
-	if (r < 0)
-		return r;
-
-	return authorize(vm, call, base, changes, set_policy_authorized, error);
-}
-
-static int reset_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	_cleanup_free_ char *sentence = NULL;
-	struct vm *vm;
-	int r;
-
-	r = find_again(userdata, call, &vm, error);
-	if (r < 0)
-		return r;
-	r = vm_policy_reset(vm, &sentence);
-	if (r < 0)
-		return bus_error_set(error, r, sentence);
-
-	return sd_bus_reply_method_return(call, NULL);
-}
-
-static int method_reset(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	return authorize(userdata, call, NULL, NULL, reset_authorized, error);
-}
-
-/* ---- StartProfile, EndProfile ---- */
-
-static int read_duration(sd_bus_message *call, uint32_t *ret_ms, sd_bus_error *error)
-{
-	uint64_t usec;
-	int r;
-
-	r = sd_bus_message_rewind(call, true);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read(call, "t", &usec);
-	if (r < 0)
-		return r;
-	if (usec == 0 || usec > NVMX_WINDOW_MAX_MS * UINT64_C(1000))
-		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "A VM can be profiled for 1 to %" PRIu64 " microseconds, not for %" PRIu64 ".",
-					 NVMX_WINDOW_MAX_MS * UINT64_C(1000), usec);
-
-	*ret_ms = (usec + 999) / 1000;
-	return 0;
-}
-
-static int start_profile_authorized(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	uint32_t duration_ms;
-	struct vm *vm;
-	int r;
-
-	r = find_again(userdata, call, &vm, error);
-	if (r < 0)
-		return r;
-	r = read_duration(call, &duration_ms, error);
-	if (r < 0)
-		return r;
-	r = vm_profile_start(vm, call, duration_ms, error);
-	if (r < 0)
-		return r;
-
-	return sd_bus_reply_method_return(call, NULL);
-}
-
-static int method_start_profile(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	uint32_t duration_ms;
-	int r;
-
-	r = read_duration(call, &duration_ms, error);
-	if (r < 0)
-		return r;
-
-	return authorize(userdata, call, NULL, NULL, start_profile_authorized, error);
-}
-
-/* Of the caller's own: nobody else's can be ended, so polkit is not asked. */
-static int method_end_profile(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-	int r;
-
-	r = vm_profile_end(userdata, call, error);
-	if (r < 0)
-		return r;
-
-	return sd_bus_reply_method_return(call, NULL);
+	changed = vm_policy_is_changed(vm);
+	if (changed < 0)
+		return changed;
+	return sd_bus_message_append(reply, "(tosssusbbs)", vm->id, vm_bus_path(vm, path), vm_name(vm),
+				     vm_uuid(vm), vm->policy.base, (uint32_t)vm->pid,
+				     policy_source_to_string(vm->policy.source), changed, (int)vm->vmxon,
+				     vm_shadowing(vm));
 }
 
 /* ---- GetStatistics ---- */
@@ -463,7 +248,7 @@ static int append_field_counters(sd_bus_message *reply, const struct field_table
 	return sd_bus_message_close_container(reply);
 }
 
-int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,
+static int append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,
 			   const struct nvmx_field_counters *fields)
 {
 	int r;
@@ -471,7 +256,33 @@ int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const str
 	r = append_totals(reply, counters);
 	if (r < 0)
 		return r;
-	return append_field_counters(reply, &vm->manager->table, fields, counters->nr);
+	return append_field_counters(reply, &vm->context->kernel->table, fields, counters->nr);
+}
+
+/* A VM that has just gone has nothing to tell. */
+int vm_bus_append_statistics(const struct bus *bus, sd_bus_message *reply, const struct vm *vm)
+{
+	_cleanup_free_ struct nvmx_field_counters *fields = NULL;
+	struct nvmx_counters counters;
+	int r;
+
+	r = link_vm_get_counters(&vm->context->kernel->link, vm->fd, NVMX_ALL_VCPUS, &counters, &fields);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+
+	r = sd_bus_message_open_container(reply, 'r', "ta{sv}a{st}a(sutt)");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append(reply, "t", vm->id);
+	if (r < 0)
+		return r;
+	r = property_put_dict(vm_properties, STATISTICS, reply, vm);
+	if (r < 0)
+		return r;
+	r = append_counters(reply, vm, &counters, fields);
+	if (r < 0)
+		return r;
+	return sd_bus_message_close_container(reply);
 }
 
 static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -488,25 +299,25 @@ static int method_get_statistics(sd_bus_message *call, void *userdata, sd_bus_er
 		return r;
 
 	r = vcpu < NVMX_ALL_VCPUS ? -ENOENT :
-	    link_vm_get_counters(&vm->manager->link, vm->fd, vcpu, &counters, &fields);
+	    link_vm_get_counters(&vm->context->kernel->link, vm->fd, vcpu, &counters, &fields);
 	if (r == -ENOENT) {
 		struct nvmx_vm_info info = { 0 };
 
 		vm_get_info(vm, &info);
 		return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVCPU"),
 					 "VM %" PRIu64 " (%s) has no vCPU %d; it has %u, numbered from 0.",
-					 vm->id, vm->name, vcpu, info.nr_vcpus);
+					 vm->id, vm_name(vm), vcpu, info.nr_vcpus);
 	}
 	if (r == -ENODEV)
 		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " (%s) is gone.",
-					 vm->id, vm->name);
+					 vm->id, vm_name(vm));
 	if (r < 0)
 		return r;
 
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r < 0)
 		return r;
-	r = vm_bus_append_counters(reply, vm, &counters, fields);
+	r = append_counters(reply, vm, &counters, fields);
 	if (r < 0)
 		return r;
 	return sd_bus_send(NULL, reply, NULL);
@@ -517,81 +328,68 @@ static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *e
 	_cleanup_free_ char *json = NULL;
 	int r;
 
-	r = describe_vm(userdata, &json);
+	r = property_describe(vm_properties, vm_bus->bus, userdata, &json);
 	return r < 0 ? r : sd_bus_reply_method_return(call, "s", json);
 }
 
 /* ---- the object ---- */
 
+#define PROPERTY(name, signature, put, flags, changes, listed) \
+	SD_BUS_PROPERTY(#name, signature, get, 0, flags),
+
 static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("SetPolicy", SD_BUS_ARGS("s", policy, "a{ss}", changes),
-				SD_BUS_NO_RESULT, method_set_policy, SD_BUS_VTABLE_UNPRIVILEGED),
+				SD_BUS_NO_RESULT, vm_method_set_policy, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
-				method_reset, SD_BUS_VTABLE_UNPRIVILEGED),
+				vm_method_reset, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("StartProfile", SD_BUS_ARGS("t", duration_usec), SD_BUS_NO_RESULT,
-				method_start_profile, SD_BUS_VTABLE_UNPRIVILEGED),
+				vm_method_start_profile, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("EndProfile", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
-				method_end_profile, SD_BUS_VTABLE_UNPRIVILEGED),
+				vm_method_end_profile, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetStatistics", SD_BUS_ARGS("i", vcpu),
 				SD_BUS_RESULT("a{st}", totals, "a(sutt)", fields),
 				method_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
 				method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Id", "t", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("PID", "u", get_pid, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("StartTime", "t", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Name", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("UUID", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Executable", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Unit", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("VCPUs", "u", get_vcpus, 0, 0),
-	SD_BUS_PROPERTY("VMXOn", "b", get_vmxon, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Policy", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicySource", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyReason", "s", get_reason, 0, 0),
-	SD_BUS_PROPERTY("PolicyError", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Overrides", "a{ss}", get_overrides, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("VMWriteAnyField", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Fields", "a{ss}", get_fields, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Shadowing", "s", get_text, 0, 0),
+	VM_PROPERTIES(PROPERTY)
 	SD_BUS_VTABLE_END,
 };
 
-static int find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+static int find(sd_bus *sd_bus, const char *path, const char *interface, void *userdata,
 		void **ret_found, sd_bus_error *error)
 {
-	struct manager *m = userdata;
+	const struct bus *bus = userdata;
 	struct vm *vm;
 	uint64_t id;
 
 	if (strncmp(path, VM_PATH_PREFIX "/", strlen(VM_PATH_PREFIX "/")) != 0 ||
-	    !parse_id(path + strlen(VM_PATH_PREFIX "/"), &id))
+	    !vm_bus_parse_id(path + strlen(VM_PATH_PREFIX "/"), &id))
 		return 0;
 
-	vm = manager_find_vm(m, id);
+	vm = vm_set_find(bus->vms, id);
 	if (vm) {
 		*ret_found = vm;
 		return 1;
 	}
-	if (id <= m->last_id)
+	if (id <= bus->vms->last_id)
 		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " is gone.", id);
 	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
 				 "There has been no VM %" PRIu64 "; \"nvmxctl list\" lists the VMs.", id);
 }
 
-static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+static int enumerate(sd_bus *sd_bus, const char *prefix, void *userdata, char ***ret_nodes,
 		     sd_bus_error *error)
 {
-	struct manager *m = userdata;
-	char **nodes;
+	const struct bus *bus = userdata;
+	char **nodes, path[VM_PATH_MAX];
 	size_t n = 0;
 
-	nodes = calloc(m->n_vms + 1, sizeof(*nodes));
+	nodes = calloc(bus->vms->n + 1, sizeof(*nodes));
 	if (!nodes)
 		return -ENOMEM;
-	for (; n < m->n_vms; n++) {
-		nodes[n] = strdup(m->vms[n]->path);
+	for (; n < bus->vms->n; n++) {
+		nodes[n] = strdup(vm_bus_path(bus->vms->vms[n], path));
 		if (nodes[n])
 			continue;
 		while (n > 0)
@@ -604,21 +402,42 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
 	return 0;
 }
 
-int vm_bus_add(struct manager *m)
+int vm_bus_add(struct bus *bus)
 {
 	int r;
 
-	r = sd_bus_add_fallback_vtable(m->bus, NULL, VM_PATH_PREFIX, VM_INTERFACE, vm_vtable, find, m);
+	vm_bus = bus;
+	r = sd_bus_add_fallback_vtable(bus->bus, NULL, VM_PATH_PREFIX, VM_INTERFACE, vm_vtable, find, bus);
 	if (r < 0)
 		return r;
-	return sd_bus_add_node_enumerator(m->bus, NULL, VM_PATH_PREFIX, enumerate, m);
+	return sd_bus_add_node_enumerator(bus->bus, NULL, VM_PATH_PREFIX, enumerate, bus);
 }
 
-void vm_bus_changed(struct vm *vm, const char *const *properties)
+/* PolicyChanged and VMXStarted are the manager's, of one VM: who waits for them need not know it. */
+static void tell_manager(const struct bus *bus, const struct vm *vm, const char *path, unsigned int what)
 {
-	if (!vm->announced || !properties[0])
-		return;
-	manager_bus_check_sent(vm->manager,
-			       sd_bus_emit_properties_changed_strv(vm->manager->bus, vm->path,
-								   VM_INTERFACE, (char **)properties));
+	if (what & (VM_CHANGED_POLICY))
+		bus_check_sent(bus, sd_bus_emit_signal(bus->bus, BUS_PATH, "org.nvmx1.Manager", "PolicyChanged",
+						       "toss", vm->id, path, vm->policy.base,
+						       policy_source_to_string(vm->policy.source)));
+	if (what & VM_CHANGED_VMXON)
+		bus_check_sent(bus, sd_bus_emit_signal(bus->bus, BUS_PATH, "org.nvmx1.Manager", "VMXStarted",
+						       "to", vm->id, path));
+}
+
+void vm_bus_changed(const struct bus *bus, const struct vm *vm, unsigned int what)
+{
+	const char *names[ARRAY_SIZE(vm_properties)];
+	char path[VM_PATH_MAX];
+	size_t n = 0;
+
+	vm_bus_path(vm, path);
+	for (const struct property *p = vm_properties; p->name; p++)
+		if (p->changes & what)
+			names[n++] = p->name;
+	names[n] = NULL;
+	if (n > 0)
+		bus_check_sent(bus, sd_bus_emit_properties_changed_strv(bus->bus, path, VM_INTERFACE,
+									(char **)names));
+	tell_manager(bus, vm, path, what);
 }

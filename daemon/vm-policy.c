@@ -58,7 +58,7 @@ static int read_policy(struct vm *vm, struct vm_policy *ret)
 	bool labelled;
 	int r;
 
-	r = link_vm_get_policy(&vm->manager->link, vm->fd, &policy, &entries);
+	r = link_vm_get_policy(&vm->context->kernel->link, vm->fd, &policy, &entries);
 	if (r < 0)
 		return r;
 
@@ -69,12 +69,16 @@ static int read_policy(struct vm *vm, struct vm_policy *ret)
 		name = POLICY_DEFAULT;
 	}
 
-	*ret = (struct vm_policy) { .source = source, .labelled = labelled };
+	*ret = (struct vm_policy) {
+		.source = source,
+		.labelled = labelled,
+		.generation = policy.generation,
+	};
 	ret->base = strdup(name);
 	if (!ret->base)
 		return -ENOMEM;
 
-	r = assignment_from_entries(&vm->manager->table, entries, policy.nr,
+	r = assignment_from_entries(&vm->context->kernel->table, entries, policy.nr,
 				    policy.vmwrite_any_field, &ret->assignment, &sentence);
 	if (r == -ENOMEM) {
 		vm_policy_clear(ret);
@@ -91,41 +95,57 @@ static bool assignments_same(const struct assignment *a, const struct assignment
 	return a && b ? assignment_equal(a, b) : a == b;
 }
 
+static unsigned int compare(const struct vm_policy *old, const struct vm_policy *new)
+{
+	unsigned int changed = 0;
+
+	if (!old->base || !streq(old->base, new->base))
+		changed |= VM_CHANGED_BASE;
+	if (old->source != new->source)
+		changed |= VM_CHANGED_SOURCE;
+	if (!assignments_same(old->assignment, new->assignment))
+		changed |= VM_CHANGED_CLASSES;
+	if (old->assignment && new->assignment &&
+	    old->assignment->vmwrite_any_field != new->assignment->vmwrite_any_field)
+		changed |= VM_CHANGED_VMWRITE_ANY;
+	return changed;
+}
+
+/* What the kernel has it tells for the asking; what it had is known by its generation. */
+static int is_current(const struct vm *vm)
+{
+	uint64_t generation;
+	int r;
+
+	if (vm->owed == VM_OWES_REFRESH)
+		return false;
+	r = link_vm_get_generation(&vm->context->kernel->link, vm->fd, &generation);
+	return r < 0 ? r : generation == vm->policy.generation;
+}
+
 int vm_policy_refresh(struct vm *vm)
 {
 	struct vm_policy old = vm->policy, new;
-	const char *changed[6];
-	size_t n = 0;
+	unsigned int changed;
 	int r;
 
-	r = read_policy(vm, &new);
-	vm->stale = is_shortage(r);
-	manager_try_again(vm->manager, r);
-	if (r < 0)
+	r = is_current(vm);
+	if (r > 0)
+		return 0;
+	if (r >= 0)
+		r = read_policy(vm, &new);
+	if (r < 0) {
+		if (is_shortage(r))
+			vm_owe(vm, VM_OWES_REFRESH, r);
 		return r;
-	vm->policy = new;
-
-	if (vm->announced) {
-		bool base = !streq(old.base, new.base);
-		bool classes = !assignments_same(old.assignment, new.assignment);
-
-		if (base)
-			changed[n++] = "Policy";
-		if (old.source != new.source)
-			changed[n++] = "PolicySource";
-		if (base || classes)
-			changed[n++] = "Overrides";
-		if (classes)
-			changed[n++] = "Fields";
-		if (old.assignment && new.assignment &&
-		    old.assignment->vmwrite_any_field != new.assignment->vmwrite_any_field)
-			changed[n++] = "VMWriteAnyField";
-		changed[n] = NULL;
-		vm_bus_changed(vm, changed);
-		if (n > 0)
-			manager_bus_policy_changed(vm->manager, vm);
 	}
+	if (vm->owed == VM_OWES_REFRESH)
+		vm->owed = VM_OWES_NOTHING;
 
+	vm->policy = new;
+	changed = compare(&old, &new) | vm_policy_compare_overrides(vm);
+	if (old.base)	/* else it was born just now */
+		vm_changed(vm, changed);
 	vm_policy_clear(&old);
 	return 0;
 }
@@ -133,31 +153,31 @@ int vm_policy_refresh(struct vm *vm)
 /* The kernel said no; why, for a person. */
 static int explain_refusal(const struct vm *vm, int r, uint32_t bad_encoding, char **ret_error)
 {
-	const struct field_table *table = &vm->manager->table;
+	const struct field_table *table = &vm->context->kernel->table;
 	int i = bad_encoding == NVMX_NO_FIELD ? -1 : field_find_encoding(table, bad_encoding);
 
 	switch (r) {
 	case -EBUSY:
 		return error_set(ret_error, r,
 				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON; set it in the domain's metadata and restart the domain.",
-				 vm->name);
+				 vm_name(vm));
 	case -ENODEV:
-		return error_set(ret_error, r, "VM %" PRIu64 " (%s) is gone.", vm->id, vm->name);
+		return error_set(ret_error, r, "VM %" PRIu64 " (%s) is gone.", vm->id, vm_name(vm));
 	case -EOPNOTSUPP:
 	case -EINVAL:
 		if (i >= 0)
 			return error_set(ret_error, r,
 					 "The kernel refuses this class for %s on %s; \"nvmxctl fields\" lists the classes it can have.",
-					 table->fields[i].name, vm->name);
+					 table->fields[i].name, vm_name(vm));
 		if (bad_encoding != NVMX_NO_FIELD)
 			return error_set(ret_error, r,
 					 "The kernel has no field 0x%04x, or refuses this class for it, on %s.",
-					 bad_encoding, vm->name);
+					 bad_encoding, vm_name(vm));
 		break;
 	}
 
 	return error_set(ret_error, r, "The kernel refuses the policy for %s: %s.",
-			 vm->name, strerror(-r));
+			 vm_name(vm), strerror(-r));
 }
 
 static bool in_force(const struct vm *vm, const struct assignment *a, const char *base,
@@ -173,13 +193,17 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 		 enum policy_source source, char **ret_error)
 {
 	_cleanup_free_ struct nvmx_policy_entry *entries = NULL;
-	const char *why = manager_why_unsupported(vm->manager);
+	const char *why = kernel_why_unsupported(vm->context->kernel);
 	uint32_t bad_encoding = NVMX_NO_FIELD;
 	char label[NVMX_LABEL_LEN];
 	size_t n;
 	int r;
 
-	if (!vm->stale && in_force(vm, a, base, source))
+	/* Another program may have set one: what is known is compared when it is true. */
+	r = vm_policy_refresh(vm);
+	if (r < 0)
+		return r;
+	if (in_force(vm, a, base, source))
 		return 0;
 	if (why)
 		return error_set(ret_error, -ENOTCONN, "%s", why);
@@ -191,27 +215,27 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 	if (r < 0 || (size_t)r >= sizeof(label))
 		return error_set(ret_error, -EINVAL, "The name of policy %s is too long.", base);
 
-	r = link_vm_set_policy(&vm->manager->link, vm->fd, a->vmwrite_any_field, label,
+	r = link_vm_set_policy(&vm->context->kernel->link, vm->fd, a->vmwrite_any_field, label,
 			       entries, n, &bad_encoding);
 	if (r < 0)
 		return explain_refusal(vm, r, bad_encoding, ret_error);
 
 	log_vm_event(vm, LOG_INFO, MESSAGE_POLICY_SET, "VM %" PRIu64 " (%s) has policy %s now (%s).",
-		     vm->id, vm->name, base, policy_source_to_string(source));
+		     vm->id, vm_name(vm), base, policy_source_to_string(source));
 	r = vm_policy_refresh(vm);
-	return vm->stale ? 0 : r;	/* it is in force, and soon shown */
+	return is_shortage(r) ? 0 : r;	/* it is in force, and soon shown */
 }
 
 static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
 {
 	const struct policy_subject subject = {
-		.domain = vm->domain == VM_DOMAIN_KNOWN ? vm->name : NULL,
-		.uuid = vm->false_uuid ? NULL : vm->uuid,
-		.executable = vm->executable,
-		.unit = vm->unit,
+		.domain = vm->name,
+		.uuid = vm->false_uuid ? NULL : vm_uuid(vm),
+		.executable = vm->process.executable,
+		.unit = vm->process.unit,
 	};
 
-	return policy_set_match(vm->manager->policies, &subject, ret_i);
+	return policy_set_match(vm->context->files->policies, &subject, ret_i);
 }
 
 /*
@@ -220,7 +244,7 @@ static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
  */
 static const char *why_undecided(const struct vm *vm)
 {
-	const struct policy_set *policies = vm->manager->policies;
+	const struct policy_set *policies = vm->context->files->policies;
 	const struct vm_policy *p = &vm->policy;
 	const struct policy *base;
 
@@ -234,16 +258,17 @@ static const char *why_undecided(const struct vm *vm)
 static int decide(const struct vm *vm, struct assignment **ret, const char **ret_base,
 		  enum policy_source *ret_source, char **ret_error)
 {
-	const struct manager *m = vm->manager;
-	const char *base = m->config.default_policy;
+	const struct field_table *table = &vm->context->kernel->table;
+	const struct files *files = vm->context->files;
+	const char *base = files->config.default_policy;
 	enum policy_source source = POLICY_SOURCE_DEFAULT;
 	_cleanup_free_ char *sentence = NULL;
 	const struct policy *match;
 	const char *why;
 	int r;
 
-	if (vm->metadata_error)
-		return error_set(ret_error, -EBADMSG, "%s", vm->metadata_error);
+	if (vm->state == VM_BROKEN)
+		return error_set(ret_error, -EBADMSG, "%s", vm->settings_error ?: "Out of memory.");
 
 	why = vm->metadata ? NULL : why_undecided(vm);
 	if (why)
@@ -258,18 +283,18 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 
 	if (isempty(base) && !(vm->metadata && vm->metadata->name))
 		return error_set(ret_error, -EBADMSG, "The default policy is not known: %s",
-				 m->config_error ?: "the configuration is broken.");
+				 files->config_error ?: "the configuration is broken.");
 
 	if (vm->metadata) {
-		r = metadata_resolve(vm->metadata, m->policies, &m->table, base, ret, ret_error);
+		r = metadata_resolve(vm->metadata, files->policies, table, base, ret, ret_error);
 		if (vm->metadata->name)
 			base = vm->metadata->name;
 		source = POLICY_SOURCE_METADATA;
 	} else {
-		r = policy_set_resolve(m->policies, &m->table, base, ret, &sentence);
+		r = policy_set_resolve(files->policies, table, base, ret, &sentence);
 		if (r < 0)
 			error_set(ret_error, r, "%s%s", source == POLICY_SOURCE_DEFAULT ?
-				  m->config.default_policy_place : "", sentence ?: strerror(-r));
+				  files->config.default_policy_place : "", sentence ?: strerror(-r));
 	}
 	if (r < 0)
 		return r;
@@ -279,61 +304,56 @@ static int decide(const struct vm *vm, struct assignment **ret, const char **ret
 	return 0;
 }
 
-/* Takes the sentence. */
-static void set_error(struct vm *vm, char *sentence)
+/* What was asked for was not done: the VM says why, and the log if it is another reason. */
+static void keep(struct vm *vm, char *sentence)
 {
-	bool same = vm->error && sentence ? streq(vm->error, sentence) : vm->error == sentence;
-
-	free(vm->error);
-	vm->error = sentence;
-	if (!same)
-		vm_bus_changed(vm, (const char *const[]) { "PolicyError", NULL });
+	if (vm_set_error(vm, sentence))
+		log_vm_event(vm, LOG_ERR, MESSAGE_POLICY_KEPT, "VM %" PRIu64 " (%s) keeps policy %s: %s", vm->id, vm_name(vm),
+			     vm->policy.base, sentence ?: "out of memory.");
 }
 
 void vm_policy_settle(struct vm *vm, bool supersede_runtime)
 {
+	enum vm_owed owed = supersede_runtime ? VM_OWES_SUPERSEDE : VM_OWES_SETTLE;
 	_cleanup_assignment_ struct assignment *a = NULL;
-	_cleanup_free_ char *sentence = NULL;
 	enum policy_source source = POLICY_SOURCE_DEFAULT;
+	char *sentence = NULL;
 	const char *base;
 	int r;
 
 	/* Whether it is one set at run time must be known. */
-	if (vm->stale && vm_policy_refresh(vm) < 0) {
-		vm->undecided = true;
-		vm->supersede |= supersede_runtime;
+	r = vm_policy_refresh(vm);
+	if (is_shortage(r)) {
+		vm_owe(vm, owed, r);
 		return;
 	}
-	vm->undecided = vm->supersede = false;
-	if (vm->domain == VM_DOMAIN_ASKED)
+	if (r < 0)
+		return;		/* EPOLLHUP is on its way */
+	vm->owed = VM_OWES_NOTHING;
+	if (vm->state == VM_WAITING)
 		return;
-	if (vm->policy.source == POLICY_SOURCE_RUNTIME && !supersede_runtime)
+	if (vm->policy.source == POLICY_SOURCE_RUNTIME && !supersede_runtime) {
+		if (vm->state != VM_BROKEN)
+			vm_set_error(vm, NULL);
 		return;
+	}
 
 	r = decide(vm, &a, &base, &source, &sentence);
 	if (r >= 0)
 		r = apply(vm, a, base, source, &sentence);
-	if (r == -ENODEV)
-		return;		/* EPOLLHUP is on its way */
-	/* Without kernel support nothing was asked for in vain, unless somebody asked. */
-	if (r == -ENOTCONN && source <= POLICY_SOURCE_MATCH)
-		return;
 	if (r >= 0) {
-		set_error(vm, NULL);
+		free(sentence);
+		vm_set_error(vm, NULL);
 		return;
 	}
-	if (is_shortage(r)) {
-		vm->undecided = true;
-		vm->supersede = supersede_runtime;
-		manager_try_again(vm->manager, r);
+	/* Without kernel support nothing was asked for in vain, unless somebody asked. */
+	if (r == -ENODEV || (r == -ENOTCONN && source <= POLICY_SOURCE_MATCH)) {
+		free(sentence);
+		return;
 	}
 
-	if (!sentence)
-		sentence = strdup(strerror(-r));
-	if (!vm->error || !sentence || !streq(vm->error, sentence))
-		log_vm_event(vm, LOG_ERR, MESSAGE_POLICY_KEPT, "VM %" PRIu64 " (%s) keeps policy %s: %s", vm->id, vm->name,
-			     vm->policy.base, sentence ? sentence : "out of memory.");
-	set_error(vm, steal_ptr(sentence));
+	vm_owe(vm, owed, r);
+	keep(vm, sentence ?: strdup(strerror(-r)));
 }
 
 int vm_policy_compute(struct vm *vm, const char *name, const struct policy_change *changes,
@@ -341,7 +361,7 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 {
 	_cleanup_assignment_ struct assignment *base = NULL, *a = NULL;
 	_cleanup_free_ char *base_name = NULL;
-	const char *why = manager_why_unsupported(vm->manager);
+	const char *why = kernel_why_unsupported(vm->context->kernel);
 	int r;
 
 	if (why)
@@ -351,14 +371,14 @@ int vm_policy_compute(struct vm *vm, const char *name, const struct policy_chang
 				 "There is nothing to set; give a policy, or a change such as HOST_RSP=read-write.");
 
 	if (!isempty(name))
-		r = policy_set_resolve(vm->manager->policies, &vm->manager->table, name,
+		r = policy_set_resolve(vm->context->files->policies, &vm->context->kernel->table, name,
 				       &base, ret_error);
 	else if (vm->policy.assignment)
 		r = assignment_copy(vm->policy.assignment, &base);
 	else
 		r = error_set(ret_error, -EINVAL,
 			      "nvmxd does not know the policy in force on %s; give the name of a policy to start from.",
-			      vm->name);
+			      vm_name(vm));
 	if (r < 0)
 		return r;
 
@@ -383,21 +403,26 @@ int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, c
 		return r;
 
 	/* The last writer wins over what is still to be tried. */
-	vm->undecided = vm->supersede = false;
-	set_error(vm, NULL);
+	if (vm->owed > VM_OWES_REFRESH)
+		vm->owed = VM_OWES_NOTHING;
+	vm_set_error(vm, NULL);
 	return 0;
 }
 
 int vm_policy_reset(struct vm *vm, char **ret_error)
 {
 	_cleanup_assignment_ struct assignment *a = NULL;
-	const char *why = manager_why_unsupported(vm->manager);
+	const char *why = kernel_why_unsupported(vm->context->kernel);
 	enum policy_source source;
 	const char *base;
 	int r;
 
 	if (why)
 		return error_set(ret_error, -ENOTCONN, "%s", why);
+	if (vm->state == VM_WAITING)
+		return error_set(ret_error, -EAGAIN,
+				 "What %s would be reset to is not known until its source of settings answers; \"nvmxctl show %" PRIu64 "\" says which.",
+				 vm_name(vm), vm->id);
 
 	r = decide(vm, &a, &base, &source, ret_error);
 	if (r < 0)
@@ -406,7 +431,9 @@ int vm_policy_reset(struct vm *vm, char **ret_error)
 	if (r < 0)
 		return r;
 
-	set_error(vm, NULL);
+	if (vm->owed > VM_OWES_REFRESH)
+		vm->owed = VM_OWES_NOTHING;
+	vm_set_error(vm, NULL);
 	return 0;
 }
 
@@ -424,7 +451,8 @@ char *vm_policy_reason(const struct vm *vm)
 			     "It was set in the kernel, by a program other than nvmxd.");
 		break;
 	case POLICY_SOURCE_METADATA:
-		r = asprintf(&s, "It is set in the metadata of domain %s.", vm->name);
+		r = asprintf(&s, "It is set in the metadata of %s%s%s.", vm_name(vm),
+			     vm->source_name ? ", as told by source " : "", vm->source_name ?: "");
 		break;
 	case POLICY_SOURCE_MATCH:
 		match = find_match(vm, &i);
@@ -434,7 +462,7 @@ char *vm_policy_reason(const struct vm *vm)
 			r = asprintf(&s, "It was set by a match that no policy file has any more.");
 		break;
 	case POLICY_SOURCE_DEFAULT:
-		r = asprintf(&s, "%sThis is the default: nothing is set at run time or in metadata, and no policy file matches.", vm->manager->config.default_policy_place);
+		r = asprintf(&s, "%sThis is the default: nothing is set at run time or in metadata, and no policy file matches.", vm->context->files->config.default_policy_place);
 		break;
 	}
 
@@ -447,15 +475,16 @@ char *vm_policy_reason(const struct vm *vm)
  */
 static int get_base(const struct vm *vm, struct assignment **ret_own, const struct assignment **ret)
 {
-	const struct manager *m = vm->manager;
+	const struct policy_set *policies = vm->context->files->policies;
+	const struct field_table *table = &vm->context->kernel->table;
 	int r = 0;
 
-	*ret = policy_set_resolved(m->policies, vm->policy.base);
+	*ret = policy_set_resolved(policies, vm->policy.base);
 	if (*ret)
 		return 0;
-	r = policy_set_resolve(m->policies, &m->table, vm->policy.base, ret_own, NULL);
+	r = policy_set_resolve(policies, table, vm->policy.base, ret_own, NULL);
 	if (r < 0)
-		r = assignment_new(&m->table, ret_own);
+		r = assignment_new(table, ret_own);
 	*ret = *ret_own;
 	return r;
 }
@@ -473,6 +502,34 @@ int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t 
 	}
 	r = get_base(vm, &own, &base);
 	return r < 0 ? r : assignment_diff(vm->policy.assignment, base, ret, ret_n);
+}
+
+/* FNV-1a, 64 bits: whoever makes two of these alike harms himself. */
+static void digest(uint64_t *d, const char *s)
+{
+	do {
+		*d ^= (unsigned char)*s;
+		*d *= 0x100000001b3;
+	} while (*s++);
+}
+
+unsigned int vm_policy_compare_overrides(struct vm *vm)
+{
+	_cleanup_free_ struct policy_change *changes = NULL;
+	uint64_t d = 0xcbf29ce484222325;
+	size_t n;
+
+	/* Without memory to look they are taken to be others. */
+	if (vm_policy_overrides(vm, &changes, &n) < 0)
+		return VM_CHANGED_OVERRIDES;
+	for (size_t i = 0; i < n; i++) {
+		digest(&d, changes[i].name);
+		digest(&d, changes[i].value);
+	}
+	if (d == vm->overrides)
+		return 0;
+	vm->overrides = d;
+	return VM_CHANGED_OVERRIDES;
 }
 
 int vm_policy_is_changed(const struct vm *vm)

@@ -1,48 +1,171 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The life of a VM in the daemon: from the kernel's record to EPOLLHUP, and what
- * /proc and libvirt tell about it meanwhile.  Owns the fd of the VM.
+ * The life of a VM in the daemon: from the kernel's record to EPOLLHUP, and what /proc and
+ * sources tell about it meanwhile.  Owns the fd of the VM.
  */
 #include <inttypes.h>
 #include <sys/epoll.h>
 
-#include "daemon/libvirt.h"
 #include "daemon/vm.h"
+
+/*
+ * What is known of a VM, and what that makes of its policy.  "Settings" are those that a
+ * source tells; whether they are the same is asked of the last ones that made sense.
+ */
+enum event {
+	EVENT_UNKNOWN,		/* no source knows it (any more), and all have answered */
+	EVENT_AWAITED,		/* likewise, but one has not answered */
+	EVENT_FIRST,		/* good settings, or none, for the first time */
+	EVENT_SAME,		/* good settings, as before */
+	EVENT_OTHER,		/* good settings, other than before */
+	EVENT_BAD,		/* settings that cannot be used */
+	EVENT_FILES,		/* policy files or configuration were read again */
+	EVENTS_N,
+};
+
+enum action {
+	STAY,			/* the policy is left as it is */
+	SETTLE,			/* decide; one set at run time stays */
+	SUPERSEDE,		/* decide: the last writer wins */
+	REFUSE,			/* the policy is left as it is, and the VM says why */
+};
+
+static const struct transition {
+	enum vm_state next;
+	enum action action;
+} transitions[VM_STATES_N][EVENTS_N] = {
+	[VM_WAITING] = {
+		[EVENT_UNKNOWN]	= { VM_STRAY,	SETTLE },
+		[EVENT_AWAITED]	= { VM_WAITING,	STAY },
+		/* Here and in the next state there is no "before": all are the first. */
+		[EVENT_FIRST]	= { VM_KNOWN,	SETTLE },
+		[EVENT_SAME]	= { VM_KNOWN,	SETTLE },
+		[EVENT_OTHER]	= { VM_KNOWN,	SETTLE },
+		[EVENT_BAD]	= { VM_BROKEN,	REFUSE },
+		[EVENT_FILES]	= { VM_WAITING,	STAY },
+	},
+	[VM_STRAY] = {
+		[EVENT_UNKNOWN]	= { VM_STRAY,	STAY },
+		[EVENT_AWAITED]	= { VM_STRAY,	STAY },
+		[EVENT_FIRST]	= { VM_KNOWN,	SETTLE },
+		[EVENT_SAME]	= { VM_KNOWN,	SETTLE },
+		[EVENT_OTHER]	= { VM_KNOWN,	SETTLE },
+		[EVENT_BAD]	= { VM_BROKEN,	REFUSE },
+		[EVENT_FILES]	= { VM_STRAY,	SETTLE },
+	},
+	[VM_KNOWN] = {
+		[EVENT_UNKNOWN]	= { VM_STRAY,	SETTLE },
+		[EVENT_AWAITED]	= { VM_WAITING,	STAY },
+		[EVENT_FIRST]	= { VM_KNOWN,	SETTLE },
+		/* The same thing may be told many times. */
+		[EVENT_SAME]	= { VM_KNOWN,	STAY },
+		[EVENT_OTHER]	= { VM_KNOWN,	SUPERSEDE },
+		[EVENT_BAD]	= { VM_BROKEN,	REFUSE },
+		[EVENT_FILES]	= { VM_KNOWN,	SETTLE },
+	},
+	[VM_BROKEN] = {
+		[EVENT_UNKNOWN]	= { VM_STRAY,	SETTLE },
+		[EVENT_AWAITED]	= { VM_WAITING,	STAY },
+		[EVENT_FIRST]	= { VM_KNOWN,	SETTLE },
+		/* Mended to what they were: nobody has set anything else. */
+		[EVENT_SAME]	= { VM_KNOWN,	SETTLE },
+		[EVENT_OTHER]	= { VM_KNOWN,	SUPERSEDE },
+		[EVENT_BAD]	= { VM_BROKEN,	REFUSE },
+		[EVENT_FILES]	= { VM_BROKEN,	STAY },
+	},
+};
+
+void vm_changed(struct vm *vm, unsigned int what)
+{
+	if (what)
+		vm->context->changed(vm, what, vm->context->userdata);
+}
+
+void vm_owe(struct vm *vm, enum vm_owed owed, int r)
+{
+	if (vm->owed < owed)
+		vm->owed = owed;
+	if (is_shortage(r))
+		retry_soon(vm->context->retry);
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? streq(a, b) : a == b;
+}
+
+bool vm_set_error(struct vm *vm, char *sentence)
+{
+	bool same = text_equal(vm->error, sentence);
+
+	free(vm->error);
+	vm->error = sentence;
+	if (!same)
+		vm_changed(vm, VM_CHANGED_ERROR);
+	return !same;
+}
+
+/* The sentence is settings_error by now. */
+static void refuse(struct vm *vm)
+{
+	char *copy = vm->settings_error ? strdup(vm->settings_error) : NULL;
+
+	if (vm_set_error(vm, copy))
+		log_vm_event(vm, LOG_ERR, MESSAGE_METADATA_REFUSED, "The metadata of %s, from source %s: %s The policy in force stays.",
+			     vm_name(vm), vm->source_name, vm->settings_error ?: "out of memory.");
+}
+
+static void step(struct vm *vm, enum event event)
+{
+	const struct transition *t = &transitions[vm->state][event];
+	bool waited = vm->state == VM_WAITING;
+
+	vm->state = t->next;
+	if (waited != (vm->state == VM_WAITING))
+		vm_changed(vm, VM_CHANGED_PENDING);
+
+	switch (t->action) {
+	case STAY:
+		break;
+	case SETTLE:
+		vm_policy_settle(vm, vm->owed == VM_OWES_SUPERSEDE);
+		break;
+	case SUPERSEDE:
+		vm_policy_settle(vm, true);
+		break;
+	case REFUSE:
+		refuse(vm);
+		break;
+	}
+}
+
+/* ---- born and gone ---- */
 
 static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct vm *vm = userdata;
 
 	if (revents & (EPOLLHUP | EPOLLERR))
-		manager_remove_vm(vm->manager, vm);
+		vm_changed(vm, VM_CHANGED_GONE);
 	return 0;
 }
 
 /* A process that cannot be seen (another pid namespace, or gone) has no name. */
 static int identify(struct vm *vm)
 {
-	struct proc_identity p = {};
 	int r;
 
-	r = proc_identify(vm->pid, vm->start_time, &p);
-	if (r == -ENOMEM)
+	r = proc_identify(vm->pid, vm->start_time, &vm->process);
+	if (r >= 0 || r == -ENOMEM)
 		return r;
-	if (r < 0) {
-		if (asprintf(&p.comm, "vm-%" PRIu64, vm->id) < 0)
-			return -ENOMEM;
-		if (r != -ESRCH)
-			log_vm(vm, LOG_WARNING, "VM %" PRIu64 " has no name, because /proc/%d could not be read: %s.",
-			       vm->id, (int)vm->pid, strerror(-r));
-	}
-
-	vm->name = p.comm;
-	vm->executable = p.executable;
-	vm->unit = p.unit;
-	memcpy(vm->uuid, p.uuid, sizeof(vm->uuid));
-	return 0;
+	if (r != -ESRCH)
+		log_message(LOG_WARNING, NULL, vm->id, NULL, "VM %" PRIu64 " has no name, because /proc/%d could not be read: %s.",
+			    vm->id, (int)vm->pid, strerror(-r));
+	return asprintf(&vm->process.comm, "vm-%" PRIu64, vm->id) < 0 ? -ENOMEM : 0;
 }
 
-int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struct vm **ret)
+int vm_new(const struct vm_context *context, uint64_t id, pid_t pid, uint64_t start_time,
+	   unsigned int awaited, struct vm **ret)
 {
 	_cleanup_vm_ struct vm *vm = NULL;
 	struct nvmx_vm_info info;
@@ -51,39 +174,59 @@ int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struc
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
-	vm->manager = m;
+	vm->context = context;
 	vm->id = id;
 	vm->pid = pid;
 	vm->start_time = start_time;
+	vm->awaited = awaited;
+	vm->source = -1;
 	vm->fd = vm->profile_fd = -EBADF;
-	vm->domain = VM_DOMAIN_NONE;
-	statistics_vm_clear(&vm->statistics);
-	if (asprintf(&vm->path, VM_PATH_PREFIX "/%" PRIu64, id) < 0) {
-		vm->path = NULL;
-		return -ENOMEM;
-	}
 
-	r = link_open_vm(&m->link, id, &vm->fd);
+	r = link_open_vm(&context->kernel->link, id, &vm->fd);
 	if (r < 0)
 		return r;
 	/* EPOLLHUP comes unasked. */
-	r = sd_event_add_io(m->event, &vm->hangup, vm->fd, 0, on_hangup, vm);
+	r = sd_event_add_io(context->event, &vm->hangup, vm->fd, 0, on_hangup, vm);
 	if (r < 0)
 		return r;
 
 	r = vm_get_info(vm, &info);
 	if (r < 0)
 		return r;
+	vm->kernel_state = info.state;
 	vm->vmxon = info.state & NVMX_VM_STATE_VMXON;
 	r = identify(vm);
 	if (r < 0)
 		return r;
+	vm->owed = VM_OWES_REFRESH;
 	r = vm_policy_refresh(vm);
 	if (r < 0)
 		return r;
 
 	*ret = steal_ptr(vm);
 	return 0;
+}
+
+void vm_begin(struct vm *vm)
+{
+	step(vm, vm->awaited ? EVENT_AWAITED : EVENT_UNKNOWN);
+}
+
+static void forget_source(struct vm *vm)
+{
+	free(steal_ptr(vm->source_name));
+	free(steal_ptr(vm->name));
+	free(steal_ptr(vm->uuid));
+	free(steal_ptr(vm->origin));
+	vm->source = -1;
+}
+
+static void forget_settings(struct vm *vm)
+{
+	free(steal_ptr(vm->settings));
+	metadata_free(steal_ptr(vm->metadata));
+	free(steal_ptr(vm->settings_error));
+	vm->told = false;
 }
 
 struct vm *vm_free(struct vm *vm)
@@ -95,220 +238,238 @@ struct vm *vm_free(struct vm *vm)
 	sd_event_source_disable_unref(vm->hangup);
 	if (vm->fd >= 0)
 		close(vm->fd);
-	metadata_free(vm->metadata);
+	forget_source(vm);
+	forget_settings(vm);
 	vm_policy_clear(&vm->policy);
-	statistics_vm_clear(&vm->statistics);
-	free(vm->metadata_text);
-	free(vm->metadata_error);
+	proc_identity_clear(&vm->process);
 	free(vm->error);
-	free(vm->name);
-	free(vm->executable);
-	free(vm->unit);
-	free(vm->path);
 	free(vm);
 	return NULL;
 }
 
-int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret)
+/* ---- who it is ---- */
+
+const char *vm_name(const struct vm *vm)
 {
-	return link_vm_get_info(&vm->manager->link, vm->fd, ret);
+	return vm->name ?: !isempty(vm->process.name) ? vm->process.name : vm->process.comm;
 }
 
-void vm_set_vmxon(struct vm *vm)
+const char *vm_uuid(const struct vm *vm)
 {
-	if (vm->vmxon)
-		return;
-
-	vm->vmxon = true;
-	statistics_check(vm);
-	vm_bus_changed(vm, (const char *const[]) { "VMXOn", NULL });
-	manager_bus_vmx_started(vm->manager, vm);
-	log_vm_event(vm, LOG_INFO, MESSAGE_VMX_STARTED, "VM %" PRIu64 " (%s) uses VMX: its guest has executed VMXON.",
-		     vm->id, vm->name);
+	return vm->uuid ?: vm->process.uuid;
 }
 
-/* What libvirt says of the domain is not known, or could not be taken. */
-static void ask_again(struct vm *vm, int r)
+const char *vm_origin(const struct vm *vm)
 {
-	vm->unasked = true;
-	manager_try_again(vm->manager, r);
+	return vm->origin ?: !isempty(vm->process.name) ? "the -name of its command line" :
+	       vm->process.executable ? "the name of its process" : "its id";
 }
 
-/*
- * Settles what needs no answer; a VM whose domain libvirt may know waits for it,
- * so that a policy in force is not changed back and forth by a restart.
- */
-void vm_ask_libvirt(struct vm *vm)
+/* Makes copies first: all or nothing. */
+static int take_identity(struct vm *vm, const struct vm_answer *answer)
 {
+	_cleanup_free_ char *source = strdup(answer->source_name), *name = strdup(answer->name),
+			    *uuid = strdup(answer->uuid), *origin = NULL;
+	bool same;
+
+	if (asprintf(&origin, "source %s, %s", answer->source_name, answer->origin) < 0)
+		origin = NULL;
+	if (!source || !name || !uuid || !origin)
+		return -ENOMEM;
+
+	same = text_equal(vm->source_name, source) && streq(vm_name(vm), name) &&
+	       streq(vm_uuid(vm), uuid) && streq(vm_origin(vm), origin);
+	forget_source(vm);
+	vm->source_name = steal_ptr(source);
+	vm->name = steal_ptr(name);
+	vm->uuid = steal_ptr(uuid);
+	vm->origin = steal_ptr(origin);
+	vm->source = answer->source;
+	if (!same)
+		vm_changed(vm, VM_CHANGED_IDENTITY);
+	return 0;
+}
+
+/* ---- what sources tell ---- */
+
+/* D-Bus has checked that it is UTF-8; in what is shown and logged no line may end. */
+static int check_line(const char *what, const char *s, size_t max, char **ret_error)
+{
+	if (strlen(s) > max)
+		return error_set(ret_error, -EINVAL, "The %s is longer than %zu bytes.", what, max);
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return error_set(ret_error, -EINVAL, "The %s has a control character.", what);
+	return 0;
+}
+
+int vm_answer_check(const struct vm_answer *answer, char **ret_error)
+{
+	char uuid[PROC_UUID_LEN];
 	int r;
 
-	if (!vm->manager->libvirt || isempty(vm->uuid)) {
-		vm_policy_settle(vm, false);
-		return;
+	if (!*answer->name)
+		return error_set(ret_error, -EINVAL, "The name is empty.");
+	r = check_line("name", answer->name, VM_ANSWER_NAME_MAX, ret_error);
+	if (r < 0)
+		return r;
+	if (*answer->uuid && (!proc_parse_uuid(answer->uuid, uuid) || !streq(uuid, answer->uuid)))
+		return error_set(ret_error, -EINVAL, "\"%.64s\" is not a uuid in lower case.", answer->uuid);
+	r = check_line("origin", answer->origin, VM_ANSWER_ORIGIN_MAX, ret_error);
+	if (r < 0)
+		return r;
+	r = check_line("error", answer->error, VM_ANSWER_ERROR_MAX, ret_error);
+	if (r < 0)
+		return r;
+	if (strlen(answer->settings) > VM_ANSWER_SETTINGS_MAX)
+		return error_set(ret_error, -EINVAL, "The settings are longer than %d bytes.", VM_ANSWER_SETTINGS_MAX);
+	return 0;
+}
+
+/* What the settings are, as an event; the VM has them then.  -ENOMEM: nothing is changed. */
+static int take_settings(struct vm *vm, const struct vm_answer *answer)
+{
+	_cleanup_metadata_ struct metadata *metadata = NULL;
+	_cleanup_free_ char *text = NULL, *sentence = NULL;
+	enum event event;
+	int r = 0;
+
+	if (*answer->error) {
+		sentence = strdup(answer->error);
+		r = sentence ? -EBADMSG : -ENOMEM;
+	} else if (*answer->settings) {
+		text = strdup(answer->settings);
+		r = text ? metadata_parse(text, &metadata, &sentence) : -ENOMEM;
+	}
+	/* An error of which there is no sentence is none that somebody could put right. */
+	if (r == -ENOMEM || (r < 0 && !sentence))
+		return -ENOMEM;
+	if (r < 0) {
+		free(vm->settings_error);
+		vm->settings_error = steal_ptr(sentence);
+		return EVENT_BAD;
 	}
 
-	if (vm->domain == VM_DOMAIN_NONE)
-		vm->domain = VM_DOMAIN_ASKED;
-	if (!vm->manager->libvirt_connected)
-		return;		/* when it is, each VM that waits is asked for */
-	r = libvirt_lookup(vm->manager->libvirt, vm->uuid);
+	/*
+	 * The last writer wins: settings that change while the VM runs end a policy set at run
+	 * time.  What was there when the daemon first looked has not changed.
+	 */
+	event = !vm->told ? EVENT_FIRST : metadata_equal(vm->metadata, metadata) ? EVENT_SAME : EVENT_OTHER;
+	forget_settings(vm);
+	vm->settings = steal_ptr(text);
+	vm->metadata = steal_ptr(metadata);
+	vm->told = true;
+	return event;
+}
+
+int vm_told(struct vm *vm, const struct vm_answer *answer)
+{
+	int event;
+	int r;
+
+	if (vm->source >= 0 && (unsigned int)vm->source < answer->source) {
+		vm->awaited &= ~(1U << answer->source);
+		return -EEXIST;
+	}
+	/* What another source told is not what this one changes. */
+	if (vm->source != (int)answer->source)
+		forget_settings(vm);
+	/* Without the name a match could not be found: nothing is decided then. */
+	r = take_identity(vm, answer);
 	if (r < 0)
-		ask_again(vm, r);
+		return r;
+	event = take_settings(vm, answer);
+	if (event < 0)
+		return event;
+	vm->awaited &= ~(1U << answer->source);
+	vm->false_uuid = false;
+	step(vm, event);
+	return 0;
+}
+
+static void let_go(struct vm *vm)
+{
+	forget_source(vm);
+	forget_settings(vm);
+	vm_changed(vm, VM_CHANGED_IDENTITY);
+}
+
+void vm_unknown(struct vm *vm, unsigned int source, const char *reason)
+{
+	bool knew = vm->source == (int)source;
+
+	vm->awaited &= ~(1U << source);
+	if (*reason && !vm->false_uuid && vm->source < 0) {
+		log_vm(vm, LOG_WARNING, "VM %" PRIu64 " (process %d) has the uuid %s, but is not managed by it: %s",
+		       vm->id, (int)vm->pid, vm->process.uuid, reason);
+		vm->false_uuid = true;
+	}
+	if (knew)
+		let_go(vm);
+	if (knew || (vm->source < 0 && vm->state == VM_WAITING))
+		step(vm, vm->awaited ? EVENT_AWAITED : EVENT_UNKNOWN);
+}
+
+/* ---- what the kernel tells ---- */
+
+int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret)
+{
+	return link_vm_get_info(&vm->context->kernel->link, vm->fd, ret);
+}
+
+void vm_take_state(struct vm *vm, uint32_t kernel_state)
+{
+	uint32_t changed = vm->kernel_state ^ kernel_state;
+
+	vm->kernel_state = kernel_state;
+	if (kernel_state & NVMX_VM_STATE_VMXON && !vm->vmxon) {
+		vm->vmxon = true;
+		vm_changed(vm, VM_CHANGED_VMXON);
+		log_vm_event(vm, LOG_INFO, MESSAGE_VMX_STARTED, "VM %" PRIu64 " (%s) uses VMX: its guest has executed VMXON.",
+			     vm->id, vm_name(vm));
+	}
+	if (changed & (NVMX_VM_STATE_EVMCS | NVMX_VM_STATE_WINDOW))
+		vm_changed(vm, VM_CHANGED_SHADOWING);
+}
+
+/* Of a VM that is about to go: EPOLLHUP is on its way. */
+void vm_refresh_state(struct vm *vm)
+{
+	struct nvmx_vm_info info;
+
+	if (vm_get_info(vm, &info) >= 0)
+		vm_take_state(vm, info.state);
+}
+
+const char *vm_shadowing(const struct vm *vm)
+{
+	if (vm->context->kernel->support != KERNEL_AVAILABLE)
+		return "inert-kernel";
+	if (vm->kernel_state & NVMX_VM_STATE_EVMCS)
+		return "inert-evmcs";
+	return vm->kernel_state & NVMX_VM_STATE_WINDOW ? "profiling" : "active";
+}
+
+/* ---- again ---- */
+
+void vm_files_changed(struct vm *vm)
+{
+	step(vm, EVENT_FILES);
+	/* The base may be another by now though what is in force is not. */
+	vm_changed(vm, vm_policy_compare_overrides(vm));
 }
 
 void vm_try_again(struct vm *vm)
 {
-	if (vm->unasked) {
-		vm->unasked = false;
-		vm_ask_libvirt(vm);
+	switch (vm->owed) {
+	case VM_OWES_NOTHING:
+		break;
+	case VM_OWES_REFRESH:
+		(void)vm_policy_refresh(vm);	/* notes itself what is still owed */
+		break;
+	case VM_OWES_SETTLE:
+	case VM_OWES_SUPERSEDE:
+		vm_policy_settle(vm, vm->owed == VM_OWES_SUPERSEDE);
+		break;
 	}
-	if (vm->undecided || vm->stale)
-		vm_policy_settle(vm, vm->supersede);
-	statistics_check(vm);
-}
-
-static int set_name(struct vm *vm, const char *name)
-{
-	char *copy;
-
-	if (isempty(name) || streq(vm->name, name))
-		return 0;
-	copy = strdup(name);
-	if (!copy)
-		return -ENOMEM;
-
-	free(vm->name);
-	vm->name = copy;
-	vm_bus_changed(vm, (const char *const[]) { "Name", NULL });
-	return 0;
-}
-
-/* The sentence becomes the VM's; said in the log when it is a new one. */
-static void set_metadata_error(struct vm *vm, char *sentence)
-{
-	bool same = vm->metadata_error && sentence && streq(vm->metadata_error, sentence);
-
-	free(vm->metadata_error);
-	vm->metadata_error = sentence;
-	if (same)
-		return;
-
-	log_vm_event(vm, LOG_ERR, MESSAGE_METADATA_REFUSED, "The metadata of domain %s: %s The policy in force stays.", vm->name,
-		     sentence ? sentence : "out of memory.");
-	free(vm->error);
-	vm->error = sentence ? strdup(sentence) : NULL;
-	vm_bus_changed(vm, (const char *const[]) { "PolicyError", NULL });
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-	return a && b ? streq(a, b) : a == b;
-}
-
-/* What the running domain's metadata is now, as libvirt said it.  -ENOMEM: nothing is changed. */
-static int take_metadata(struct vm *vm, const struct domain_info *info)
-{
-	_cleanup_metadata_ struct metadata *metadata = NULL;
-	_cleanup_free_ char *text = NULL;
-	char *sentence = NULL;
-	bool first, supersede;
-	int r = 0;
-
-	if (info->error < 0) {
-		sentence = strdup(info->error_text ? info->error_text : strerror(-info->error));
-		if (!sentence)
-			return -ENOMEM;
-		set_metadata_error(vm, sentence);
-		return 0;
-	}
-
-	first = !vm->metadata_seen;
-
-	/* The same thing may be told many times. */
-	if (!first && !vm->metadata_error && text_equal(vm->metadata_text, info->metadata))
-		return 0;
-
-	if (info->metadata) {
-		text = strdup(info->metadata);
-		r = text ? metadata_parse(text, &metadata, &sentence) : -ENOMEM;
-	}
-	/* An error of which there is no sentence is none that somebody could put right. */
-	if (r == -ENOMEM || (r < 0 && !sentence)) {
-		free(sentence);
-		return -ENOMEM;
-	}
-	vm->metadata_seen = true;
-	if (r < 0) {
-		set_metadata_error(vm, sentence);
-		return 0;
-	}
-
-	free(vm->metadata_text);
-	vm->metadata_text = steal_ptr(text);
-	free(steal_ptr(vm->metadata_error));
-
-	/*
-	 * The last writer wins: metadata that changes while the VM runs ends a policy
-	 * set at run time.  What was there when the daemon first looked has not changed.
-	 */
-	supersede = !first && !metadata_equal(vm->metadata, metadata);
-	metadata_free(vm->metadata);
-	vm->metadata = steal_ptr(metadata);
-	vm_policy_settle(vm, supersede);
-	return 0;
-}
-
-/*
- * Anybody who may use KVM can give a process any uuid, but only root can write
- * libvirt's note of which process a domain is.
- */
-static bool is_its_process(struct vm *vm, const struct domain_info *info)
-{
-	if (info->pid == vm->pid)
-		return true;
-	/* The domain was started anew, and this VM is about to go; or libvirt's note is. */
-	if (vm->domain == VM_DOMAIN_KNOWN)
-		return false;
-
-	if (!vm->false_uuid)
-		log_vm(vm, LOG_WARNING, "VM %" PRIu64 " (process %d) has the uuid of domain %s, but is not managed as that domain: %s.",
-		       vm->id, (int)vm->pid, info->name,
-		       info->pid > 0 ? "libvirt says that the domain is another process" :
-				       "libvirt does not say which process the domain is");
-	vm->false_uuid = true;
-	if (vm->domain == VM_DOMAIN_ASKED) {
-		vm->domain = VM_DOMAIN_NONE;
-		vm_policy_settle(vm, false);
-	}
-	return false;
-}
-
-void vm_on_domain(struct vm *vm, const struct domain_info *info)
-{
-	int r;
-
-	/* A domain that does not run is not this VM, or is this VM's end. */
-	if (info->kind != DOMAIN_INFO || info->id < 0) {
-		if (vm->domain == VM_DOMAIN_ASKED && info->kind != DOMAIN_GONE) {
-			vm->domain = VM_DOMAIN_NONE;
-			vm_policy_settle(vm, false);
-		}
-		return;
-	}
-
-	if (!is_its_process(vm, info))
-		return;
-	/* Without the name a match could not be found: nothing is decided then. */
-	r = set_name(vm, info->name);
-	if (r >= 0) {
-		vm->domain = VM_DOMAIN_KNOWN;
-		r = take_metadata(vm, info);
-	}
-	if (r < 0) {
-		log_vm(vm, LOG_ERR, "What libvirt says of domain %s could not be used: %s.",
-		       info->name, strerror(-r));
-		ask_again(vm, r);
-		return;
-	}
-	statistics_on_domain(vm, info);
 }

@@ -1,24 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A VM of the kernel's list: vm.c has its life and what is known of it,
- * vm-policy.c how its policy is decided and applied, vm-profile.c its profiling
- * window, vm-dbus.c its face on the bus.
- * The manager owns it.
+ * A VM of the kernel's list: vm.c has its life and what is known of it, vm-policy.c how its
+ * policy is decided and applied, vm-profile.c its profiling window.  Layer 2 of nvmxd: a VM
+ * knows the kernel, the files and what it is told; it knows no other VM, no bus and no
+ * source, and says what changed by one callback.
  */
 #ifndef NVMX_DAEMON_VM_H
 #define NVMX_DAEMON_VM_H
 
 #include <sys/types.h>
 
+#include "daemon/files.h"
+#include "daemon/kernel.h"
 #include "daemon/log.h"
-#include "daemon/manager.h"
 #include "daemon/proc.h"
-#include "daemon/statistics.h"
+#include "daemon/retry.h"
 
-#define VM_PATH_PREFIX	MANAGER_PATH "/vm"
-#define VM_INTERFACE	"org.nvmx1.VM"
+struct vm;
 
-struct domain_info;
+/* What of a VM changed; several at once. */
+enum vm_change {
+	VM_CHANGED_IDENTITY	= 1 << 0,	/* name, uuid, or from where they are */
+	VM_CHANGED_VMXON	= 1 << 1,
+	VM_CHANGED_BASE		= 1 << 2,	/* the name of the policy */
+	VM_CHANGED_SOURCE	= 1 << 3,	/* enum policy_source */
+	VM_CHANGED_CLASSES	= 1 << 4,
+	VM_CHANGED_OVERRIDES	= 1 << 5,
+	VM_CHANGED_VMWRITE_ANY	= 1 << 6,
+	VM_CHANGED_ERROR	= 1 << 7,
+	VM_CHANGED_SHADOWING	= 1 << 8,
+	VM_CHANGED_PENDING	= 1 << 9,
+	VM_CHANGED_GONE		= 1 << 10,	/* alone: to be freed, by who is told */
+};
+
+/* What is in force is another; overrides may be without that, when their base is. */
+#define VM_CHANGED_POLICY	(VM_CHANGED_BASE | VM_CHANGED_SOURCE | VM_CHANGED_CLASSES | \
+				 VM_CHANGED_VMWRITE_ANY)
+
+/* The VM is whole, and may be asked anything. */
+typedef void (*vm_changed_t)(struct vm *vm, unsigned int what, void *userdata);
+
+/* What all VMs live in; outlives them. */
+struct vm_context {
+	sd_event *event;
+	struct kernel *kernel;
+	const struct files *files;
+	struct retry *retry;
+	vm_changed_t changed;
+	void *userdata;
+};
 
 /* Where a policy came from; ascending precedence. */
 enum policy_source {
@@ -37,68 +67,137 @@ struct vm_policy {
 	char *base;
 	enum policy_source source;
 	bool labelled;
+	uint64_t generation;		/* the kernel's count of policies set */
 };
 
-/* What libvirt says of the VM's domain. */
-enum vm_domain {
-	VM_DOMAIN_ASKED,	/* no answer yet: the policy is left as it is */
-	VM_DOMAIN_NONE,		/* none of libvirt's, or there is no libvirt */
-	VM_DOMAIN_KNOWN,
+/* What is known of a VM from those who may know it; vm.c has the table. */
+enum vm_state {
+	VM_WAITING,		/* a source has not answered: the policy is left as it is */
+	VM_STRAY,		/* no source knows it, or there is none */
+	VM_KNOWN,		/* one does, and its settings can be used */
+	VM_BROKEN,		/* one does, and they cannot: the policy is left as it is */
+	VM_STATES_N,
+};
+
+/* What is still to be done, since it failed; each includes those before it. */
+enum vm_owed {
+	VM_OWES_NOTHING,
+	VM_OWES_REFRESH,	/* the kernel may have another policy than policy says */
+	VM_OWES_SETTLE,		/* the policy is to be decided, ... */
+	VM_OWES_SUPERSEDE,	/* ... also in the place of one set at run time */
 };
 
 struct vm {
-	struct manager *manager;
+	const struct vm_context *context;
 
 	uint64_t id, start_time;
 	pid_t pid;
-	char *path;			/* on the bus */
-	char *name;			/* the domain's, or the process's */
-	char uuid[PROC_UUID_LEN];	/* "": none */
-	char *executable, *unit;	/* as in proc.h; NULL if the process could not be seen */
+	struct proc_identity process;	/* as /proc told at the VM's birth */
 	bool vmxon;
+	uint32_t kernel_state;		/* NVMX_VM_STATE_* */
 
 	int fd;
 	sd_event_source *hangup;
 
-	enum vm_domain domain;
-	bool metadata_seen;		/* libvirt could tell whether there is any */
-	struct metadata *metadata;	/* the last that was well-formed; NULL: none */
-	char *metadata_text;		/* as libvirt gave it; NULL: none */
-	char *metadata_error;		/* why it could not be read */
-	bool false_uuid;		/* its uuid is that of another process's domain, as was said */
-	struct vm_statistics statistics;
+	enum vm_state state;
+	unsigned int awaited;		/* bit i: source i has not answered */
+	int source;			/* who knows it, by number; -1: nobody */
+	char *source_name;		/* NULL: nobody */
+	char *name, *uuid, *origin;	/* as the source says it; NULL: nobody does */
+	char *settings;			/* the last that were well-formed, as told; NULL: none */
+	struct metadata *metadata;	/* the same, parsed; NULL: none */
+	bool told;			/* the source has told good settings, be it none */
+	char *settings_error;		/* VM_BROKEN: why */
+	bool false_uuid;		/* process.uuid is that of another process, as was said */
+	enum vm_owed owed;
 
 	struct vm_policy policy;
+	uint64_t overrides;		/* a digest of what vm_policy_overrides() gave last */
 	char *error;			/* PolicyError; NULL: none */
-	bool announced;			/* on the bus */
-
-	/* What there was no memory for, until vm_try_again(). */
-	bool stale;			/* the kernel may have another policy than this says */
-	bool unasked;			/* libvirt is to be asked, or asked again */
-	bool undecided;			/* the policy is to be decided, ... */
-	bool supersede;			/* ... also in the place of one set at run time */
 
 	int profile_fd;			/* its window may have ended by itself; -EBADF: none */
-	sd_bus_track *profile_owner;	/* whoever started it */
+	void *profile_owner;		/* see vm_profile_start() */
+	void (*profile_release)(void *owner);
 };
 
-/* vm.c. -ENOENT, -ENODEV: gone before it could be opened. */
-int vm_new(struct manager *m, uint64_t id, pid_t pid, uint64_t start_time, struct vm **ret);
+/*
+ * awaited: the sources that are to answer.  -ENOENT, -ENODEV: gone before it could be opened.
+ * Nothing is decided before vm_begin(), and no change is told.
+ */
+int vm_new(const struct vm_context *context, uint64_t id, pid_t pid, uint64_t start_time,
+	   unsigned int awaited, struct vm **ret);
+void vm_begin(struct vm *vm);
 struct vm *vm_free(struct vm *vm);	/* NULL */
 DEFINE_CLEANUP(struct vm *, vm_free)
 #define _cleanup_vm_ _cleanup_(vm_freep)
 
-int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret);
-void vm_set_vmxon(struct vm *vm);
-void vm_ask_libvirt(struct vm *vm);
-/* Does what could not be done before; says to the manager what still cannot. */
-void vm_try_again(struct vm *vm);
-void vm_on_domain(struct vm *vm, const struct domain_info *info);
+/* A source's word on a VM.  Borrowed strings; settings and error may be "". */
+struct vm_answer {
+	unsigned int source;		/* its number: a lower one has precedence */
+	const char *source_name;
+	const char *name, *uuid;	/* uuid: in lower case; "" has none */
+	const char *origin;		/* how the source knows, for people */
+	const char *settings;		/* "": none */
+	const char *error;		/* why they could not be had; "": they could */
+};
 
-/* vm-policy.c */
+#define VM_ANSWER_NAME_MAX	256	/* bytes, as the others */
+#define VM_ANSWER_ORIGIN_MAX	4096	/* a path's */
+#define VM_ANSWER_SETTINGS_MAX	65536
+#define VM_ANSWER_ERROR_MAX	4096
+
+/* What may be told at all; *ret_error says what is wrong.  -EINVAL. */
+int vm_answer_check(const struct vm_answer *answer, char **ret_error);
+/*
+ * Takes an answer, which has been checked.  Settings that make no sense are no error of the
+ * call's: the VM says so.  -EEXIST: a source with precedence knows the VM; -ENOMEM.
+ */
+int vm_told(struct vm *vm, const struct vm_answer *answer);
+/* The source does not know the VM.  reason: why its uuid is not to be trusted; "": it is. */
+void vm_unknown(struct vm *vm, unsigned int source, const char *reason);
+
+/* The kernel's word: what NVMX_VM_GET_INFO says now. */
+void vm_take_state(struct vm *vm, uint32_t kernel_state);
+void vm_refresh_state(struct vm *vm);
+/* Policy files or configuration were read again. */
+void vm_files_changed(struct vm *vm);
+/* Does what is owed. */
+void vm_try_again(struct vm *vm);
+
+int vm_get_info(const struct vm *vm, struct nvmx_vm_info *ret);
+/* For people; never NULL.  The uuid is "" if there is none. */
+const char *vm_name(const struct vm *vm);
+const char *vm_uuid(const struct vm *vm);
+const char *vm_origin(const struct vm *vm);
+/* Is the name a source's word, rather than the process's own? */
+static inline bool vm_is_vouched(const struct vm *vm)
+{
+	return vm->source >= 0;
+}
+
+/* Whether the policy does anything right now; a property's values. */
+const char *vm_shadowing(const struct vm *vm);
+
+/* ---- to the log, with the VM's fields ---- */
+
+#define log_vm(vm, level, ...) \
+	log_message(level, NULL, (vm)->id, vm_uuid(vm), __VA_ARGS__)
+#define log_vm_event(vm, level, message_id, ...) \
+	log_message(level, message_id, (vm)->id, vm_uuid(vm), __VA_ARGS__)
+
+/* ---- between the files of a VM ---- */
+
+void vm_changed(struct vm *vm, unsigned int what);
+/* Takes the sentence; NULL: nothing is wrong.  Returns whether it is another. */
+bool vm_set_error(struct vm *vm, char *sentence);
+/* r is why something was not done: is it to be done later? */
+void vm_owe(struct vm *vm, enum vm_owed owed, int r);
+
+/* ---- vm-policy.c ---- */
+
 const char *policy_source_to_string(enum policy_source source);
 void vm_policy_clear(struct vm_policy *p);
-/* Asks the kernel what is in force; says on the bus what changed. */
+/* Asks the kernel what is in force, if it has another since. */
 int vm_policy_refresh(struct vm *vm);
 /* Decides anew and applies it; a policy set at run time stays, unless superseded. */
 void vm_policy_settle(struct vm *vm, bool supersede_runtime);
@@ -108,26 +207,24 @@ char *vm_policy_reason(const struct vm *vm);
 int vm_policy_compute(struct vm *vm, const char *name, const struct policy_change *changes,
 		      size_t n, struct assignment **ret, char **ret_base, char **ret_error);
 int vm_policy_set(struct vm *vm, const struct assignment *a, const char *base, char **ret_error);
+/* -EAGAIN: a source has not answered, so what it would be reset to is not known. */
 int vm_policy_reset(struct vm *vm, char **ret_error);
 int vm_policy_overrides(const struct vm *vm, struct policy_change **ret, size_t *ret_n);
+/* VM_CHANGED_OVERRIDES if they are others than when this was last called, else 0. */
+unsigned int vm_policy_compare_overrides(struct vm *vm);
 /* Are there any?  Negative errno. */
 int vm_policy_is_changed(const struct vm *vm);
 
-/* vm-profile.c: both reply to the call with an error of their own, or leave that to the caller. */
-int vm_profile_start(struct vm *vm, sd_bus_message *call, uint32_t duration_ms, sd_bus_error *error);
-int vm_profile_end(struct vm *vm, sd_bus_message *call, sd_bus_error *error);
-void vm_profile_close(struct vm *vm);
+/* ---- vm-profile.c ---- */
 
-/* vm-dbus.c */
-int vm_bus_add(struct manager *m);
-void vm_bus_changed(struct vm *vm, const char *const *properties);
-/* A property that is a string; "" if there is none. */
-const char *vm_bus_text(const struct vm *vm, const char *property);
-const char *vm_shadowing(const struct vm *vm);
-/* a{st} totals, a(sutt) fields, as of GetStatistics. */
-int vm_bus_append_counters(sd_bus_message *reply, const struct vm *vm, const struct nvmx_counters *counters,
-			   const struct nvmx_field_counters *fields);
-/* a{sv} of the properties of ListStatistics, with their names as properties. */
-int vm_bus_append_properties(sd_bus_message *reply, const struct vm *vm);
+/*
+ * Opens a profiling window that is owner's, who is let go with release() when it is closed.
+ * Errors have a sentence; on an error owner stays the caller's.
+ */
+int vm_profile_start(struct vm *vm, uint32_t duration_ms, void *owner, void (*release)(void *),
+		     char **ret_error);
+/* -ENOENT: none is open. */
+int vm_profile_end(struct vm *vm, char **ret_error);
+void vm_profile_close(struct vm *vm);
 
 #endif /* NVMX_DAEMON_VM_H */

@@ -6,7 +6,8 @@
 LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
 BUS_LISTEN	:= $(B)/tests/bus/listen
-TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN) $(B)/tests/bus/old-daemon $(B)/daemon/nvmxd $(B)/client/nvmxctl
+BUS_SOURCE	:= $(B)/tests/bus/source
+TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN) $(B)/tests/bus/old-daemon $(B)/daemon/nvmxd $(B)/client/nvmxctl
 CHECK		+= check-bus check-bus-asan
 LONG		+= check-bus-valgrind
 
@@ -17,6 +18,9 @@ $(LOOPBACK_KERNEL): $(addprefix $(B)/tests/bus/,loopback-kernel.o kernel.o) \
 $(BUS_CALL): $(B)/tests/bus/call.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
+$(BUS_SOURCE): $(B)/tests/bus/source.o
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+
 $(BUS_LISTEN): $(B)/tests/bus/listen.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^
 
@@ -24,8 +28,9 @@ $(B)/tests/bus/old-daemon: $(B)/tests/bus/old-daemon.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
 
 .PHONY: check-bus check-bus-asan check-bus-valgrind
-check-bus: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_LISTEN)
+check-bus: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN)
 	@tests/bus/run $(B)
+	@tests/bus/sources $(B)
 	@tests/bus/service $(B)
 
 # A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.

@@ -39,6 +39,7 @@ comes() {
 
 NVMX_UID=64721
 OPERATOR_UID=64722
+SOURCE_UID=64723
 
 make_scene() {
 	T=$(mktemp -d /tmp/nvmx-bus.XXXXXX)
@@ -48,12 +49,14 @@ make_scene() {
 	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules"
 	install -d -o $NVMX_UID "$T/kernel"
 
-	# The daemon's user, and one for operator_may.
+	# The daemon's user, one for operator_may, and one for a source of settings.
 	{ grep -v '^nvmx:' /etc/passwd
 	  echo "nvmx:x:$NVMX_UID:$NVMX_UID::/:/usr/sbin/nologin"
-	  echo "nvmx-operator:x:$OPERATOR_UID:$OPERATOR_UID::/:/usr/sbin/nologin"; } >"$T/passwd"
+	  echo "nvmx-operator:x:$OPERATOR_UID:$OPERATOR_UID::/:/usr/sbin/nologin"
+	  echo "nvmx-source:x:$SOURCE_UID:$SOURCE_UID::/:/usr/sbin/nologin"; } >"$T/passwd"
 	{ grep -v '^nvmx:' /etc/group
-	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:$OPERATOR_UID:"; } >"$T/group"
+	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:$OPERATOR_UID:"
+	  echo "nvmx-source:x:$SOURCE_UID:"; } >"$T/group"
 	mount --bind "$T/passwd" /etc/passwd
 	mount --bind "$T/group" /etc/group
 
@@ -114,6 +117,9 @@ start_bus() {
 	  </policy>
 	  <include>/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
 	  <include>$SOURCE/units/org.nvmx1.conf</include>
+	  <policy user="nvmx-source"><allow send_interface="org.nvmx1.Sources"/></policy>
+	  <policy user="nvmx-operator"><allow send_interface="org.nvmx1.Sources"/></policy>
+	  <policy user="root"><allow send_interface="org.nvmx1.Sources"/></policy>
 	</busconfig>
 	END
 	dbus-daemon --config-file="$T/bus.conf" --nofork --nopidfile 2>"$T/bus.log" &

@@ -27,12 +27,13 @@ static void check_stat(const char *stat)
 
 static void check_cmdline(const char *cmdline, size_t size)
 {
+	_cleanup_free_ char *name = NULL;
 	char uuid[PROC_UUID_LEN];
-	int r;
 
 	memset(uuid, 'x', sizeof(uuid));
-	r = proc_parse_uuid(cmdline, size, uuid);
-	demand(strnlen(uuid, sizeof(uuid)) == (r > 0 ? PROC_UUID_LEN - 1 : 0));
+	demand(proc_parse_cmdline(cmdline, size, &name, uuid) == 0);
+	demand(strlen(name) <= size);
+	demand(!*uuid || strnlen(uuid, sizeof(uuid)) == PROC_UUID_LEN - 1);
 	for (const char *p = uuid; *p; p++)
 		demand(*p == '-' || isdigit((unsigned char)*p) || (*p >= 'a' && *p <= 'f'));
 }

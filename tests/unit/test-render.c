@@ -65,7 +65,7 @@ static void test_rows_hostile(void **state)
 }
 
 static const char vm_text[] =
-	"{\"id\":3,\"name\":\"win\\u001b11\",\"uuid\":\"\",\"pid\":4711,\"executable\":\"/usr/bin/qemu\",\"unit\":\"\",\"vcpus\":2,\"vmxon\":true,"
+	"{\"id\":3,\"name\":\"win\\u001b11\",\"name_origin\":\"source libvirt, /x.pid\",\"pending\":\"It waits.\",\"uuid\":\"\",\"pid\":4711,\"executable\":\"/usr/bin/qemu\",\"unit\":\"\",\"vcpus\":2,\"vmxon\":true,"
 	"\"policy\":\"stock\",\"policy_source\":\"metadata\",\"policy_reason\":\"So it is.\",\"policy_error\":\"No such thing.\","
 	"\"vmwrite_any_field\":\"hide\",\"shadowing\":\"inert-evmcs\",\"unknown\":1,"
 	"\"overrides\":{\"GUEST_CS_AR_BYTES\":\"intercept\",\"vmwrite-any-field\":\"hide\"},"
@@ -81,6 +81,7 @@ static void test_vm(void **state)
 	render_vm(o.f, vm);
 	assert_output(&o,
 		"              Name: win?11\n"
+		"         Name from: source libvirt, /x.pid\n"
 		"              UUID: -\n"
 		"                Id: 3\n"
 		"               PID: 4711\n"
@@ -96,6 +97,7 @@ static void test_vm(void **state)
 		" VMWRITE any field: hide\n"
 		"   Shadowed fields: 2 read-write, 1 read-only\n"
 		"         Shadowing: inert-evmcs (L1 uses an enlightened VMCS: the policy has no effect)\n"
+		"           Pending: It waits.\n"
 		"             Error: No such thing.\n");
 }
 
