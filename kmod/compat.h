@@ -9,6 +9,9 @@
 #include "vmx/vmx.h"
 #include "vmx/nested.h"
 
+/* nested.c's parameter, less what the processor lacks. */
+extern bool __read_mostly enable_shadow_vmcs;
+
 /* Bit 29 of IA32_VMX_MISC. */
 #ifndef VMX_MISC_VMWRITE_SHADOW_RO_FIELDS
 #define VMX_MISC_VMWRITE_SHADOW_RO_FIELDS	MSR_IA32_VMX_MISC_VMWRITE_SHADOW_RO_FIELDS

@@ -8,13 +8,17 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "nvmx.h"
-
-bool __read_mostly nvmx_nested;
+#include "event.h"
+#include "fields.h"
+#include "hooks.h"
+#include "policy.h"
+#include "stats.h"
+#include "vm.h"
 
 /* An open of the device, or of a VM by it. */
 struct nvmx_file {

@@ -5,11 +5,12 @@
  * reader that does not read costs a bounded amount and harms nobody else.
  */
 #include <linux/kfifo.h>
+#include <linux/pid_namespace.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "nvmx.h"
+#include "event.h"
 
 struct nvmx_reader {
 	/* In nvmx_readers. */
@@ -53,7 +54,7 @@ void nvmx_reader_free(struct nvmx_reader *reader)
 	kfree(reader);
 }
 
-void nvmx_event(u32 type, const struct nvmx_vm *vm)
+void nvmx_event(u32 type, const struct nvmx_vm_name *vm)
 {
 	struct nvmx_event event = {
 		.size = sizeof(event),

@@ -4,7 +4,7 @@
  * that is over.  A guest may take one up and drop it at every entry into L2, so the
  * record waits: whatever happens meanwhile is one record, or none.
  */
-#include "nvmx.h"
+#include "vm.h"
 
 /* Between a change and its record, so that a VM has no more than one in that time. */
 #define NVMX_EVMCS_TELL_MS	1000
@@ -23,7 +23,7 @@ static void nvmx_evmcs_tell(struct work_struct *work)
 		u8 now = BIT(nvmx_vm_uses_evmcs(vm));
 
 		if (vm->evmcs_shown & ~now)
-			nvmx_event(NVMX_EVENT_VM_STATE, vm);
+			nvmx_event(NVMX_EVENT_VM_STATE, &vm->name);
 		vm->evmcs_shown = now;
 	}
 	mutex_unlock(&vm->lock);
@@ -35,18 +35,13 @@ void nvmx_evmcs_init(struct nvmx_vm *vm)
 	vm->evmcs_shown = BIT(false);
 }
 
+void nvmx_evmcs_queue(struct nvmx_vm *vm)
+{
+	queue_delayed_work(system_wq, &vm->evmcs_tell, msecs_to_jiffies(NVMX_EVMCS_TELL_MS));
+}
+
 /* As nvmx_window_cancel(): after kvm is NULL. */
 void nvmx_evmcs_cancel(struct nvmx_vm *vm)
 {
 	cancel_delayed_work_sync(&vm->evmcs_tell);
-}
-
-/* The VM may be gone: what its vCPUs used then goes with them. */
-void nvmx_evmcs_changed(struct kvm_vcpu *vcpu)
-{
-	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
-
-	if (vm && vm->kvm)
-		queue_delayed_work(system_wq, &vm->evmcs_tell,
-				   msecs_to_jiffies(NVMX_EVMCS_TELL_MS));
 }

@@ -7,7 +7,7 @@
 #include <linux/nospec.h>
 #include <linux/sort.h>
 
-#include "nvmx.h"
+#include "fields.h"
 #include "vmcs12-fields.h"
 
 #define NVMX_FIELD_DESC(field)	{ .encoding = field, .name = #field },
@@ -26,6 +26,7 @@ const unsigned int nvmx_nr_fields = ARRAY_SIZE(nvmx_fields);
 
 static u8 nvmx_indices[NVMX_NR_VMCS12_INDICES] __ro_after_init;
 
+bool __read_mostly nvmx_nested;
 bool nvmx_knows_all_fields __ro_after_init;
 
 unsigned int nvmx_field_index(unsigned long encoding)
@@ -86,7 +87,7 @@ static u8 __init nvmx_classes_allowed(const struct nvmx_field_desc *field)
 	return allowed;
 }
 
-void __init nvmx_set_stock(const unsigned long *vmread, const unsigned long *vmwrite)
+void __init nvmx_fields_set_stock(const unsigned long *vmread, const unsigned long *vmwrite)
 {
 	unsigned int i;
 
@@ -150,29 +151,8 @@ static void __init nvmx_fields_describe(void)
 	}
 }
 
-/* A policy of @class for all fields, or of the stock classes (NVMX_NR_CLASSES). */
-static struct nvmx_policy_obj * __init nvmx_make_policy(u8 class, u32 vmwrite_any_field)
+int __init nvmx_fields_init(bool nested)
 {
-	struct nvmx_policy_obj *policy = NULL;
-	struct nvmx_classes *classes;
-	unsigned int i;
-
-	classes = nvmx_classes_alloc();
-	if (classes) {
-		classes->vmwrite_any_field = vmwrite_any_field;
-		for (i = 0; i < nvmx_nr_fields; i++)
-			classes->class[i] = class == NVMX_NR_CLASSES ?
-					    nvmx_fields[i].stock_class : class;
-		policy = nvmx_policy_create(classes);
-	}
-	kfree(classes);
-
-	return policy;
-}
-
-int __init nvmx_hardware_setup(bool nested)
-{
-	unsigned int any;
 	int r;
 
 	nvmx_nested = nested;
@@ -180,35 +160,7 @@ int __init nvmx_hardware_setup(bool nested)
 	r = nvmx_fields_sort();
 	if (r)
 		return r;
+
 	nvmx_fields_describe();
-
-	r = -ENOMEM;
-	nvmx_default_policy.policy = nvmx_make_policy(NVMX_NR_CLASSES, NVMX_VMWRITE_ANY_INHERIT);
-	if (!nvmx_default_policy.policy)
-		goto unsetup;
-
-	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
-		nvmx_window_policies[any] = nvmx_make_policy(NVMX_CLASS_INTERCEPT, any);
-		if (!nvmx_window_policies[any])
-			goto unsetup;
-	}
-
 	return 0;
-
-unsetup:
-	nvmx_hardware_unsetup();
-	return r;
-}
-
-void nvmx_hardware_unsetup(void)
-{
-	unsigned int any;
-
-	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
-		nvmx_policy_put(nvmx_window_policies[any]);
-		nvmx_window_policies[any] = NULL;
-	}
-
-	nvmx_policy_put(nvmx_default_policy.policy);
-	nvmx_default_policy.policy = NULL;
 }

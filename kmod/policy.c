@@ -7,7 +7,8 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 
-#include "nvmx.h"
+#include "fields.h"
+#include "policy.h"
 
 struct nvmx_policy_slot nvmx_default_policy = {
 	.lock = __SPIN_LOCK_UNLOCKED(nvmx_default_policy.lock),
@@ -214,4 +215,59 @@ u64 nvmx_slot_publish(struct nvmx_policy_slot *slot, struct nvmx_policy_obj *pol
 
 	nvmx_policy_put(old);
 	return generation;
+}
+
+/* A policy of @class for all fields, or of the stock classes (NVMX_NR_CLASSES). */
+static struct nvmx_policy_obj * __init nvmx_policy_of_class(u8 class, u32 vmwrite_any_field)
+{
+	struct nvmx_policy_obj *policy = NULL;
+	struct nvmx_classes *classes;
+	unsigned int i;
+
+	classes = nvmx_classes_alloc();
+	if (classes) {
+		classes->vmwrite_any_field = vmwrite_any_field;
+		for (i = 0; i < nvmx_nr_fields; i++)
+			classes->class[i] = class == NVMX_NR_CLASSES ?
+					    nvmx_fields[i].stock_class : class;
+		policy = nvmx_policy_create(classes);
+	}
+	kfree(classes);
+
+	return policy;
+}
+
+int __init nvmx_policy_init(void)
+{
+	unsigned int any;
+
+	nvmx_default_policy.policy = nvmx_policy_of_class(NVMX_NR_CLASSES,
+							  NVMX_VMWRITE_ANY_INHERIT);
+	if (!nvmx_default_policy.policy)
+		goto exit;
+
+	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
+		nvmx_window_policies[any] = nvmx_policy_of_class(NVMX_CLASS_INTERCEPT, any);
+		if (!nvmx_window_policies[any])
+			goto exit;
+	}
+
+	return 0;
+
+exit:
+	nvmx_policy_exit();
+	return -ENOMEM;
+}
+
+void nvmx_policy_exit(void)
+{
+	unsigned int any;
+
+	for (any = 0; any < ARRAY_SIZE(nvmx_window_policies); any++) {
+		nvmx_policy_put(nvmx_window_policies[any]);
+		nvmx_window_policies[any] = NULL;
+	}
+
+	nvmx_policy_put(nvmx_default_policy.policy);
+	nvmx_default_policy.policy = NULL;
 }

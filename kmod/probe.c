@@ -13,7 +13,7 @@
 #include <asm/intel_pt.h>
 #include <asm/tlbflush.h>
 
-#include "nvmx.h"
+#include "fields.h"
 
 /* Enter VMX operation on this CPU, which nobody takes from us; -errno. */
 static int __init nvmx_probe_vmxon(struct vmcs *region)
@@ -88,10 +88,6 @@ static void __init nvmx_probe_cpu(void *arg)
 	nvmx_probe_vmxoff();
 }
 
-/*
- * Sets NVMX_FIELD_ABSENT of the fields that some CPU lacks; of those in the kernel's
- * own list it knows.  -errno: a CPU could not be asked.
- */
 int __init nvmx_probe_fields(void)
 {
 	struct nvmx_probe probe = {

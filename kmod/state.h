@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What nvmx keeps in KVM's own structs.  vmx.h includes this, so it can know
- * nothing of them; everything else is in nvmx.h.
+ * nothing of them.
  */
 #ifndef _NVMX_STATE_H
 #define _NVMX_STATE_H

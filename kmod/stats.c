@@ -4,7 +4,9 @@
  * else; per-field counts are the vCPU's own.  Only the vCPU's thread writes, so
  * plain increments do, and reading takes no vCPU out of the guest.
  */
-#include "nvmx.h"
+#include "fields.h"
+#include "stats.h"
+#include "vm.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"

@@ -3,8 +3,11 @@
  * Between vmcs12 and the shadow VMCS: the two copies by the vCPU's lists, the
  * programming of vmcs01, and the switch to another policy.
  */
-#include "nvmx.h"
+#include "hooks.h"
+#include "policy.h"
+#include "stats.h"
 #include "trace.h"
+#include "vm.h"
 
 /*
  * One list in one direction.  The width is known for a run of fields at a time;

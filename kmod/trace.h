@@ -11,7 +11,9 @@
 
 #include <linux/tracepoint.h>
 
-#include "nvmx.h"
+#include "compat.h"
+#include "policy.h"
+#include "vm.h"
 #include "vmcs12-fields.h"
 
 #undef NVMX_TRACE_FIELD
@@ -41,7 +43,7 @@ DECLARE_EVENT_CLASS(nvmx_access_exit,
 	),
 
 	TP_fast_assign(
-		__entry->vm = to_vmx(vcpu)->nvmx.vm->id;
+		__entry->vm = to_vmx(vcpu)->nvmx.vm->name.id;
 		__entry->vcpu = vcpu->vcpu_id;
 		__entry->rip = kvm_rip_read(vcpu);
 		__entry->encoding = encoding;
@@ -79,7 +81,7 @@ TRACE_EVENT(nvmx_policy_switch,
 	TP_fast_assign(
 		const struct nvmx_policy_obj *policy = to_vmx(vcpu)->nvmx.policy;
 
-		__entry->vm = to_vmx(vcpu)->nvmx.vm->id;
+		__entry->vm = to_vmx(vcpu)->nvmx.vm->name.id;
 		__entry->vcpu = vcpu->vcpu_id;
 		__entry->read_write = policy->nr_read_write;
 		__entry->read_only = policy->all.total - policy->nr_read_write;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VMs: born, in VMX operation, gone.  nvmx_vms lists those whose kvm lives, by
- * id; kvm's part of a struct nvmx_vm ends with nvmx_vm_destroy(), before the
- * vCPUs do.
+ * id; kvm's part of a struct nvmx_vm ends with nvmx_vm_detach(), before the vCPUs do.
  */
+#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "nvmx.h"
+#include "compat.h"
+#include "vm.h"
 
 static LIST_HEAD(nvmx_vms);
 static DEFINE_MUTEX(nvmx_vms_lock);
@@ -20,39 +21,38 @@ static u64 nvmx_start_time(struct task_struct *task)
 	return div_u64(task->group_leader->start_boottime, NSEC_PER_SEC / USER_HZ);
 }
 
-int nvmx_vm_create(struct kvm *kvm)
+struct nvmx_vm *nvmx_vm_new(struct kvm *kvm)
 {
 	struct nvmx_vm *vm;
 
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
-		return -ENOMEM;
+		return NULL;
 
 	kref_init(&vm->refs);
 	mutex_init(&vm->lock);
 	spin_lock_init(&vm->slot.lock);
 	init_waitqueue_head(&vm->gone);
 	vm->kvm = kvm;
-	vm->owner = get_pid(task_tgid(current));
-	vm->start_time = nvmx_start_time(current);
+	vm->name.owner = get_pid(task_tgid(current));
+	vm->name.start_time = nvmx_start_time(current);
 	vm->slot.policy = nvmx_slot_get(&nvmx_default_policy, NULL);
 	vm->in_force = nvmx_policy_get(vm->slot.policy);
 	nvmx_window_init(vm);
 	nvmx_evmcs_init(vm);
-	to_kvm_vmx(kvm)->nvmx = vm;
 
 	mutex_lock(&nvmx_vms_lock);
-	vm->id = ++nvmx_last_id;
+	vm->name.id = ++nvmx_last_id;
 	list_add_tail(&vm->node, &nvmx_vms);
 	nvmx_nr_vms++;
 	/* Before anybody can find it, and have another record sent. */
-	nvmx_event(NVMX_EVENT_VM_CREATED, vm);
+	nvmx_event(NVMX_EVENT_VM_CREATED, &vm->name);
 	mutex_unlock(&nvmx_vms_lock);
 
-	return 0;
+	return vm;
 }
 
-static void nvmx_vm_detach(struct nvmx_vm *vm)
+void nvmx_vm_detach(struct nvmx_vm *vm)
 {
 	mutex_lock(&nvmx_vms_lock);
 	list_del(&vm->node);
@@ -67,17 +67,7 @@ static void nvmx_vm_detach(struct nvmx_vm *vm)
 	nvmx_window_cancel(vm);
 	nvmx_evmcs_cancel(vm);
 	wake_up_all(&vm->gone);
-	nvmx_event(NVMX_EVENT_VM_GONE, vm);
-}
-
-void nvmx_vm_destroy(struct kvm *kvm)
-{
-	struct nvmx_vm *vm = to_kvm_vmx(kvm)->nvmx;
-
-	if (vm->kvm)
-		nvmx_vm_detach(vm);
-	to_kvm_vmx(kvm)->nvmx = NULL;
-	nvmx_vm_put(vm);
+	nvmx_event(NVMX_EVENT_VM_GONE, &vm->name);
 }
 
 static void nvmx_vm_release(struct kref *refs)
@@ -86,7 +76,7 @@ static void nvmx_vm_release(struct kref *refs)
 
 	nvmx_policy_put(vm->in_force);
 	nvmx_policy_put(vm->slot.policy);
-	put_pid(vm->owner);
+	put_pid(vm->name.owner);
 	kfree(vm);
 }
 
@@ -95,57 +85,8 @@ void nvmx_vm_put(struct nvmx_vm *vm)
 	kref_put(&vm->refs, nvmx_vm_release);
 }
 
-/* Before vmcs01 is first programmed. */
-void nvmx_vcpu_create(struct kvm_vcpu *vcpu)
+void nvmx_vm_vmxon(struct nvmx_vm *vm)
 {
-	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
-
-	nvmx->vm = to_kvm_vmx(vcpu->kvm)->nvmx;
-	nvmx->policy = nvmx_vm_policy_in_force(nvmx->vm);
-}
-
-/* After vmcs01 is freed. */
-void nvmx_vcpu_free(struct kvm_vcpu *vcpu)
-{
-	struct nvmx_vm *vm = to_kvm_vmx(vcpu->kvm)->nvmx;
-	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
-
-	/* Some kernels free the vCPUs first, and only then tell that the VM goes. */
-	if (vm && vm->kvm && !refcount_read(&vcpu->kvm->users_count))
-		nvmx_vm_detach(vm);
-
-	nvmx_policy_put(nvmx->policy);
-	kvfree(nvmx->counts);
-}
-
-/*
- * What VMXON needs of memory: first, so that nothing is told of a VMXON that
- * fails for want of it.  It stays for the next one.
- */
-int nvmx_alloc_counts(struct kvm_vcpu *vcpu)
-{
-	struct nvmx_vcpu *nvmx = &to_vmx(vcpu)->nvmx;
-	struct nvmx_field_count *counts;
-
-	if (nvmx->counts)
-		return 0;
-
-	counts = kvcalloc(NVMX_NR_SLOTS, sizeof(*counts), GFP_KERNEL_ACCOUNT);
-	if (!counts)
-		return -ENOMEM;
-
-	/* Readers of counters may look at any time. */
-	smp_store_release(&nvmx->counts, counts);
-	return 0;
-}
-
-/*
- * Runs with vcpu->mutex held.  The vCPU's VMX capabilities cannot change after
- * this, so it is the moment to choose between the two VMWRITE bitmaps.
- */
-void nvmx_vmxon(struct kvm_vcpu *vcpu)
-{
-	struct nvmx_vm *vm = to_vmx(vcpu)->nvmx.vm;
 	bool first;
 
 	mutex_lock(&vm->lock);
@@ -154,25 +95,16 @@ void nvmx_vmxon(struct kvm_vcpu *vcpu)
 	mutex_unlock(&vm->lock);
 
 	if (first)
-		nvmx_event(NVMX_EVENT_VM_VMXON, vm);
-
-	/*
-	 * VMXOFF leaves this set, and L1's next access to such guest state would
-	 * be answered from a vmcs02 that nothing ran with.
-	 */
-	to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare = false;
-
-	nvmx_program(vcpu);
+		nvmx_event(NVMX_EVENT_VM_VMXON, &vm->name);
 }
 
-/* A reference to the VM with that id, NULL if there is none now. */
 struct nvmx_vm *nvmx_vm_find(u64 id)
 {
 	struct nvmx_vm *vm, *found = NULL;
 
 	mutex_lock(&nvmx_vms_lock);
 	list_for_each_entry(vm, &nvmx_vms, node) {
-		if (vm->id == id) {
+		if (vm->name.id == id) {
 			kref_get(&vm->refs);
 			found = vm;
 			break;
@@ -188,11 +120,13 @@ unsigned int nvmx_vm_count(void)
 	return READ_ONCE(nvmx_nr_vms);
 }
 
-/* Does a vCPU of the VM use an enlightened VMCS?  vm->lock is held, and kvm there. */
+/* Does a vCPU of the VM, whose kvm is there, use an enlightened VMCS? */
 bool nvmx_vm_uses_evmcs(const struct nvmx_vm *vm)
 {
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
 
 	kvm_for_each_vcpu(i, vcpu, vm->kvm)
 		if (nvmx_uses_evmcs(to_vmx(vcpu)))
@@ -201,12 +135,13 @@ bool nvmx_vm_uses_evmcs(const struct nvmx_vm *vm)
 	return false;
 }
 
-/* vm->lock is held. */
 static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 {
 	struct nvmx_policy_obj *policy = READ_ONCE(vm->in_force);
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
 
 	kvm_for_each_vcpu(i, vcpu, vm->kvm) {
 		info->nr_vcpus++;
@@ -216,11 +151,13 @@ static void nvmx_vm_fill_vcpus(struct nvmx_vm *vm, struct nvmx_vm_info *info)
 	}
 }
 
-/* vm->lock is held, and kvm there. */
+/* NVMX_VM_STATE_*, which a reader is about to see. */
 static u32 nvmx_vm_state(struct nvmx_vm *vm)
 {
 	bool evmcs = nvmx_vm_uses_evmcs(vm);
 	u32 state = 0;
+
+	lockdep_assert_held(&vm->lock);
 
 	if (vm->vmxon)
 		state |= NVMX_VM_STATE_VMXON;
@@ -237,9 +174,9 @@ int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_names
 {
 	*info = (struct nvmx_vm_info) {
 		.size = sizeof(*info),
-		.id = vm->id,
-		.start_time = vm->start_time,
-		.pid = pid_nr_ns(vm->owner, ns),
+		.id = vm->name.id,
+		.start_time = vm->name.start_time,
+		.pid = pid_nr_ns(vm->name.owner, ns),
 	};
 
 	mutex_lock(&vm->lock);
@@ -254,7 +191,6 @@ int nvmx_vm_info(struct nvmx_vm *vm, struct nvmx_vm_info *info, struct pid_names
 	return 0;
 }
 
-/* At most @nr VMs with an id above @after; gives how many. */
 unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr,
 			  struct pid_namespace *ns)
 {
@@ -266,7 +202,7 @@ unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr
 		if (n == nr)
 			break;
 		/* One that goes at this moment is not listed any more. */
-		if (vm->id > after && !nvmx_vm_info(vm, &infos[n], ns))
+		if (vm->name.id > after && !nvmx_vm_info(vm, &infos[n], ns))
 			n++;
 	}
 	mutex_unlock(&nvmx_vms_lock);
@@ -274,7 +210,6 @@ unsigned int nvmx_vm_list(u64 after, struct nvmx_vm_info *infos, unsigned int nr
 	return n;
 }
 
-/* A reference to what vCPUs of the VM are to take up now. */
 struct nvmx_policy_obj *nvmx_vm_policy_in_force(struct nvmx_vm *vm)
 {
 	struct nvmx_policy_obj *policy;
@@ -287,9 +222,8 @@ struct nvmx_policy_obj *nvmx_vm_policy_in_force(struct nvmx_vm *vm)
 }
 
 /*
- * The policy set, or whether a window is open, has changed, and vm->lock is held
- * with kvm there: work out what is in force, and have every vCPU look before its
- * next entry.  KVM_REQ_EVENT does that and nothing else that could be seen: a vCPU
+ * The policy set, or whether a window is open, has changed, and kvm is there: work
+ * out what is in force, and have every vCPU look before its next entry.  KVM_REQ_EVENT does that and nothing else that could be seen: a vCPU
  * that is past its look and not yet in the guest finds the request and goes round
  * again.
  */
@@ -298,6 +232,8 @@ void nvmx_vm_put_in_force(struct nvmx_vm *vm)
 	struct nvmx_policy_obj *policy, *old;
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
+
+	lockdep_assert_held(&vm->lock);
 
 	spin_lock(&vm->slot.lock);
 	policy = vm->slot.policy;
@@ -345,7 +281,7 @@ int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 
 	*generation = nvmx_slot_publish(&vm->slot, policy);
 	nvmx_vm_put_in_force(vm);
-	nvmx_event(NVMX_EVENT_VM_POLICY, vm);
+	nvmx_event(NVMX_EVENT_VM_POLICY, &vm->name);
 	r = 0;
 unlock:
 	mutex_unlock(&vm->lock);

@@ -4,14 +4,17 @@
  * access is an exit and is counted.  The window belongs to the fd that started it
  * and goes with it; the VM's policy is untouched, and in force again afterwards.
  */
-#include "nvmx.h"
+#include "fields.h"
+#include "vm.h"
 
-/* vm->lock is held, and kvm there. */
+/* kvm is there. */
 static void nvmx_window_close(struct nvmx_vm *vm)
 {
+	lockdep_assert_held(&vm->lock);
+
 	vm->window_owner = NULL;
 	nvmx_vm_put_in_force(vm);
-	nvmx_event(NVMX_EVENT_VM_STATE, vm);
+	nvmx_event(NVMX_EVENT_VM_STATE, &vm->name);
 }
 
 static void nvmx_window_expired(struct work_struct *work)
@@ -48,14 +51,13 @@ int nvmx_window_start(struct nvmx_vm *vm, const void *owner, u32 duration_ms)
 		vm->window_owner = owner;
 		nvmx_vm_put_in_force(vm);
 		mod_delayed_work(system_wq, &vm->window_end, msecs_to_jiffies(duration_ms));
-		nvmx_event(NVMX_EVENT_VM_STATE, vm);
+		nvmx_event(NVMX_EVENT_VM_STATE, &vm->name);
 	}
 	mutex_unlock(&vm->lock);
 
 	return r;
 }
 
-/* -ENOENT: @owner has none open. */
 int nvmx_window_end(struct nvmx_vm *vm, const void *owner)
 {
 	int r = 0;

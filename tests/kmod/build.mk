@@ -5,7 +5,7 @@
 .PHONY: check-kmod check-dkms check-abi
 
 check-kmod:
-	@status=0; for release in $(foreach k,$(CHECK_KERNELS),'$(KREL_$(k))'); do \
+	@status=0; tests/kmod/layers || status=1; for release in $(foreach k,$(CHECK_KERNELS),'$(KREL_$(k))'); do \
 		tests/kmod/prepare "$$release" || status=1; done; exit $$status
 
 check-dkms: $(BUILD)/machine/kernel/6.1/release
