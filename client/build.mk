@@ -6,7 +6,7 @@ CFLAGS_client	:= $(shell $(PKG_CONFIG) --cflags libsystemd json-c smartcols ncur
 LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols ncursesw) $(LIBS_policy)
 
 # Without main(), for the unit tests too.
-CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o render.o table.o text.o terminal.o colour.o json.o \
+CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o find.o render.o table.o text.o terminal.o colour.o json.o \
 			statistics.o agent.o domain-config.o change.o profile.o profile-html.o diagnose.o top.o progress.o hint.o)
 CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-reload.o verb-fields.o \

@@ -15,7 +15,7 @@ static int make_live(struct client *c, const struct change *change)
 
 	r = client_connect(c, NEED_SHADOWING);
 	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = find_vm(c, c->args->parameters[0], &path);
 	return r == STATUS_DONE ? change->live(c, path, change) : r;
 }
 
@@ -44,7 +44,7 @@ static int make_both(struct client *c, const struct change *change)
 
 	r = client_connect(c, NEED_SHADOWING);
 	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = find_vm(c, c->args->parameters[0], &path);
 	if (r == STATUS_DONE)
 		r = domain_config_open(c, &d);
 	if (r == STATUS_DONE)

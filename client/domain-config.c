@@ -20,7 +20,7 @@ static const char *last_error(void)
 
 static int fail(const struct domain_config *d)
 {
-	_cleanup_free_ char *message = render_safe(last_error());
+	_cleanup_free_ char *message = text_safe(last_error());
 
 	switch (libvirt.virGetLastErrorCode()) {
 	case VIR_ERR_AUTH_FAILED:
@@ -101,7 +101,7 @@ int domain_config_open(struct client *c, struct domain_config *ret)
 static int look_at(struct domain_config *d)
 {
 	const char *name = libvirt.virDomainGetName(d->domain);
-	_cleanup_free_ char *safe = render_safe(name ?: "");
+	_cleanup_free_ char *safe = text_safe(name ?: "");
 	int r;
 
 	r = libvirt.virDomainIsPersistent(d->domain);
@@ -137,7 +137,7 @@ static int check_process(struct client *c, struct json_object *vm, const struct 
 	}
 	if (same)
 		return STATUS_DONE;
-	name = render_safe(libvirt.virDomainGetName(d->domain));
+	name = text_safe(libvirt.virDomainGetName(d->domain));
 	fprintf(stderr, "nvmxctl: Domain %s of libvirt (%s) has the UUID of VM %s, but another process than the "
 		"VM's, or none. Set LIBVIRT_DEFAULT_URI to the libvirt that runs the VM, or use --live.\n",
 		name ?: "", d->uri, json_get_text(vm, "id"));
@@ -162,7 +162,7 @@ int domain_config_find_vm(struct client *c, const char *path, struct domain_conf
 	if (*json_get_text(vm, "uuid") && libvirt.virGetLastErrorCode() != VIR_ERR_NO_DOMAIN)
 		return fail(d);
 
-	name = render_safe(json_get_text(vm, "name"));
+	name = text_safe(json_get_text(vm, "name"));
 	fprintf(stderr, "nvmxctl: VM %s (%s) is not a domain of libvirt (%s) and has no configuration that "
 		"could be changed. Use --live, which is in force until it ends.\n", json_get_text(vm, "id"),
 		name ?: "", d->uri);
@@ -186,7 +186,7 @@ static int fail_ambiguous(const char *prefix, virDomainPtr *domains, int n)
 
 		if (!starts_with(domains[i], prefix))
 			continue;
-		name = render_safe(libvirt.virDomainGetName(domains[i]) ?: "");
+		name = text_safe(libvirt.virDomainGetName(domains[i]) ?: "");
 		fprintf(stderr, "%s %s", k++ ? "," : "", name ?: "");
 	}
 	fprintf(stderr, "; give the whole name.\n");
@@ -229,7 +229,7 @@ int domain_config_find(struct client *c, const char *name, struct domain_config 
 	if (!d->domain)
 		d->domain = libvirt.virDomainLookupByUUIDString(d->conn, name);
 	if (!d->domain)
-		r = client_find_vm_exactly(c, name, &path);
+		r = find_vm_exactly(c, name, &path);
 	if (path)
 		return domain_config_find_vm(c, path, d);
 	if (r != STATUS_DONE)
@@ -240,7 +240,7 @@ int domain_config_find(struct client *c, const char *name, struct domain_config 
 		return look_at(d);
 	if (r != STATUS_DONE)
 		return r;
-	safe = render_safe(name);
+	safe = text_safe(name);
 	fprintf(stderr, "nvmxctl: libvirt (%s) has no domain \"%s\"; \"virsh list --all\" lists those it "
 		"has.\n", d->uri, safe ?: "");
 	return STATUS_NO_VM;

@@ -46,10 +46,10 @@ char *hint_quote(const char *s)
 /* A name may be that of several VMs, another's id, or an option. */
 static bool leads_to(struct client *c, const char *name, const char *id)
 {
-	_cleanup_free_ char *path = NULL, *safe = render_safe(name);
+	_cleanup_free_ char *path = NULL, *safe = text_safe(name);
 
 	/* It is printed so. */
-	return *name && *name != '-' && safe && streq(safe, name) && client_find_vm_quietly(c, name, &path) &&
+	return *name && *name != '-' && safe && streq(safe, name) && find_vm_quietly(c, name, &path) &&
 	       strncmp(path, NVMX_BUS_PATH "/vm/", strlen(NVMX_BUS_PATH "/vm/")) == 0 &&
 	       streq(path + strlen(NVMX_BUS_PATH "/vm/"), id);
 }
@@ -110,7 +110,7 @@ void hint_add(struct json_object *commands, const char *format, ...)
 void hint_print(FILE *f, struct json_object *commands)
 {
 	for (size_t i = 0; i < json_length(commands); i++) {
-		_cleanup_free_ char *command = render_safe(json_object_get_string(json_at(commands, i)));
+		_cleanup_free_ char *command = text_safe(json_object_get_string(json_at(commands, i)));
 
 		fprintf(f, "    %s\n", command ?: "");
 	}

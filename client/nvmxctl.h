@@ -156,13 +156,6 @@ int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error);
 /* nvmxd reads its files again; likewise. */
 int client_reload(struct client *c, sd_bus_error *error);
 
-/* By name, uuid, id or pid, or what only one name or uuid begins with. */
-int client_find_vm(struct client *c, const char *name, char **ret_path);
-/* In full, or by id or pid, and nothing said; false, too, if nvmxd cannot be asked. */
-bool client_find_vm_quietly(struct client *c, const char *name, char **ret_path);
-/* The same, but that it fails if several are called so; else *ret_path is NULL if there is none. */
-int client_find_vm_exactly(struct client *c, const char *name, char **ret_path);
-
 /* One complete value of the message as JSON; negative errno. */
 int client_read_json(sd_bus_message *m, struct json_object **ret);
 
@@ -202,6 +195,15 @@ int vm_field_table(struct json_object *fields, struct nvmx_field **ret, size_t *
 
 /* ListFields as that table, for checks; n is 0 if there is no nvmxd, or no kernel that shadows, to ask. */
 int vm_ask_field_table(struct client *c, struct nvmx_field **ret, size_t *ret_n);
+
+/* ---- find.c ---- */
+
+/* By name, uuid, id or pid, or what only one name or uuid begins with. */
+int find_vm(struct client *c, const char *name, char **ret_path);
+/* In full, or by id or pid, and nothing said; false, too, if nvmxd cannot be asked. */
+bool find_vm_quietly(struct client *c, const char *name, char **ret_path);
+/* The same, but that it fails if several are called so; else *ret_path is NULL if there is none. */
+int find_vm_exactly(struct client *c, const char *name, char **ret_path);
 
 /* ---- json.c: what is missing is empty, or zero; o may be NULL ---- */
 
@@ -271,6 +273,8 @@ size_t terminal_columns(int fd);
 
 /* ---- text.c: in columns of a terminal, in the encoding of the locale ---- */
 
+/* Control characters become '?': names are other people's. */
+char *text_safe(const char *s);
 /* The first character, '?' if it cannot be printed, and the columns it takes; its bytes, 0 at the end. */
 size_t text_next(const char *s, wchar_t *ret, int *ret_columns);
 size_t text_columns(const char *s);
@@ -329,8 +333,6 @@ void render_sort_by_exits(struct json_object *fields);
  * if the frequency is known.
  */
 void render_add_averages(struct json_object *statistics, uint32_t tsc_khz);
-/* Control characters become '?': names are other people's. */
-char *render_safe(const char *s);
 
 /* ---- pager.c ---- */
 

@@ -55,20 +55,6 @@ void render_json(FILE *f, struct json_object *o, enum json_mode mode)
 	fprintf(f, "%s\n", json_object_to_json_string_ext(o, flags));
 }
 
-char *render_safe(const char *s)
-{
-	char *copy = strdup(s);
-
-	for (unsigned char *p = (unsigned char *)copy; p && *p; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
-		/* U+0080 to U+009F, which are control characters, too, and two bytes in UTF-8. */
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			p[0] = p[1] = '?';
-	}
-	return copy;
-}
-
 int render_table(FILE *f, struct json_object *array, const struct column *columns, size_t n,
 		 bool headings)
 {
@@ -272,7 +258,7 @@ static void put_others(FILE *f, struct json_object *totals)
 	if (!json_object_is_type(totals, json_type_object))
 		return;
 	json_object_object_foreach(totals, key, value) {
-		_cleanup_free_ char *safe = render_safe(key);
+		_cleanup_free_ char *safe = text_safe(key);
 
 		if (!is_known(key))
 			fprintf(f, "%14" PRIu64 "  %s\n", json_object_get_uint64(value),

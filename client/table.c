@@ -64,7 +64,7 @@ static const char *cell_colour(const struct column *column, const char *text)
 
 int table_add(struct table *t, const char *text)
 {
-	_cleanup_free_ char *safe = render_safe(isempty(text) ? "-" : text);
+	_cleanup_free_ char *safe = text_safe(isempty(text) ? "-" : text);
 	int r;
 
 	if (!safe)

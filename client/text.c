@@ -7,6 +7,20 @@
 
 #include "client/nvmxctl.h"
 
+char *text_safe(const char *s)
+{
+	char *copy = strdup(s);
+
+	for (unsigned char *p = (unsigned char *)copy; p && *p; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		/* U+0080 to U+009F, which are control characters, too, and two bytes in UTF-8. */
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+	return copy;
+}
+
 size_t text_next(const char *s, wchar_t *ret, int *ret_columns)
 {
 	mbstate_t state = {};
@@ -80,7 +94,7 @@ static size_t word(const char *s, size_t room)
 
 void text_wrap(FILE *f, size_t used, size_t indent, const char *text)
 {
-	_cleanup_free_ char *safe = render_safe(text);
+	_cleanup_free_ char *safe = text_safe(text);
 	size_t width = terminal_columns(STDOUT_FILENO), room = width > indent ? width - indent : 1;
 	const char *s = safe ?: "";
 

@@ -184,7 +184,7 @@ static enum colour verdict_colour(const char *verdict)
 
 static void print_verdict(FILE *f, struct json_object *v)
 {
-	_cleanup_free_ char *name = render_safe(json_get_text(v, "name"));
+	_cleanup_free_ char *name = text_safe(json_get_text(v, "name"));
 	enum colour colour = verdict_colour(json_get_text(v, "verdict"));
 	const char *id = json_get_text(v, "id");
 
@@ -311,7 +311,7 @@ int verb_diagnose(struct client *c)
 	if (r == STATUS_DONE)
 		r = vm_list_fields(c, &fields);
 	if (r == STATUS_DONE && c->args->n_parameters > 0)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = find_vm(c, c->args->parameters[0], &path);
 	if (r != STATUS_DONE)
 		return r;
 	host.fields = fields;

@@ -45,7 +45,7 @@ static int add_classes(struct client *c, struct json_object *fields)
 	_cleanup_free_ char *path = NULL;
 	int r;
 
-	r = client_find_vm(c, c->args->parameters[0], &path);
+	r = find_vm(c, c->args->parameters[0], &path);
 	if (r == STATUS_DONE)
 		r = vm_get(c, path, &vm);
 	if (r != STATUS_DONE)

@@ -48,7 +48,7 @@ static int add_row(struct table *t, const struct vm_row *row, const struct numbe
 
 static int print_name(FILE *f, const struct vm_row *row)
 {
-	_cleanup_free_ char *name = render_safe(row->name ?: "");
+	_cleanup_free_ char *name = text_safe(row->name ?: "");
 
 	if (name)
 		fprintf(f, "%s\n", name);

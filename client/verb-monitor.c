@@ -52,14 +52,14 @@ static void put_value(FILE *f, struct json_object *value)
 			fputc('-', f);
 		return;
 	}
-	safe = render_safe(json_object_get_string(value) ?: "");
+	safe = text_safe(json_object_get_string(value) ?: "");
 	fputs(isempty(safe) ? "-" : safe, f);
 }
 
 static void put_line(FILE *f, struct json_object *record)
 {
 	time_t seconds = json_get_count(record, "time_usec") / 1000000;
-	_cleanup_free_ char *name = render_safe(json_get_text(record, "name"));
+	_cleanup_free_ char *name = text_safe(json_get_text(record, "name"));
 	char when[32] = "";
 	struct tm tm;
 

@@ -75,7 +75,7 @@ static int check(struct client *c, void *userdata)
 /* The counters of before, of the begin and of the end of the window. */
 static int observe(struct job *j, uint64_t usec, struct json_object *statistics[3], uint64_t *ret_usec)
 {
-	_cleanup_free_ char *what = NULL, *name = render_safe(json_get_text(j->vm, "name"));
+	_cleanup_free_ char *what = NULL, *name = text_safe(json_get_text(j->vm, "name"));
 	struct client *c = j->c;
 	uint64_t began;
 	int r;
@@ -510,7 +510,7 @@ static int prepare(struct job *j)
 	if (r == STATUS_DONE)
 		r = client_connect(j->c, NEED_SHADOWING);
 	if (r == STATUS_DONE)
-		r = client_find_vm(j->c, args->parameters[0], &j->path);
+		r = find_vm(j->c, args->parameters[0], &j->path);
 	if (r == STATUS_DONE)
 		r = vm_list_fields(j->c, &j->fields);
 	if (r == STATUS_DONE)

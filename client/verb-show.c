@@ -12,7 +12,7 @@ int verb_show(struct client *c)
 
 	r = client_connect(c, NEED_MODULE);
 	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = find_vm(c, c->args->parameters[0], &path);
 	if (r == STATUS_DONE)
 		r = vm_get(c, path, &vm);
 	if (r != STATUS_DONE)

@@ -12,7 +12,7 @@ int verb_stats(struct client *c)
 
 	r = client_connect(c, NEED_NESTED);
 	if (r == STATUS_DONE)
-		r = client_find_vm(c, c->args->parameters[0], &path);
+		r = find_vm(c, c->args->parameters[0], &path);
 	if (r == STATUS_DONE)
 		r = statistics_get(c, path, c->args->vcpu, &statistics);
 	if (r != STATUS_DONE)
