@@ -73,7 +73,8 @@ static int loopback_call(int fd, unsigned int request, void *arg)
 
 		if ((size_t)k < sizeof(reply) + call->arg_size + bytes)
 			return -EBADMSG;
-		memcpy((void *)(uintptr_t)array, out + sizeof(reply) + call->arg_size, bytes);
+		if (bytes > 0)	/* else there may be no array */
+			memcpy((void *)(uintptr_t)array, out + sizeof(reply) + call->arg_size, bytes);
 	}
 
 	return reply.error;
