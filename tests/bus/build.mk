@@ -31,6 +31,7 @@ $(B)/tests/bus/old-daemon: $(B)/tests/bus/old-daemon.o
 check-bus: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN)
 	@tests/bus/run $(B)
 	@tests/bus/sources $(B)
+	@tests/bus/odd $(B)
 	@tests/bus/service $(B)
 
 # A leak in the daemon is a failure too: it leaves by SIGTERM, with status 0.
