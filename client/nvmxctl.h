@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 #include <systemd/sd-bus.h>
 
+#include "policy/bus-json.h"
 #include "policy/policy.h"
 
 /* Exit statuses; nvmxctl(1) promises them. */
@@ -155,9 +156,6 @@ int client_call_change(struct client *c, int r, sd_bus_message *m);
 int client_try_change(struct client *c, sd_bus_message *m, sd_bus_error *error);
 /* nvmxd reads its files again; likewise. */
 int client_reload(struct client *c, sd_bus_error *error);
-
-/* One complete value of the message as JSON; negative errno. */
-int client_read_json(sd_bus_message *m, struct json_object **ret);
 
 #define NVMX_BUS_NAME		"org.nvmx1"
 #define NVMX_BUS_PATH		"/org/nvmx1"
@@ -393,13 +391,6 @@ int policy_edit(struct client *c);
  */
 int policy_check_files(struct client *c, const char *const *files, size_t n, bool say_good);
 
-static inline void json_putp(struct json_object **o)
-{
-	if (*o)
-		json_object_put(*o);
-}
-
-#define _cleanup_json_		_cleanup_(json_putp)
 #define _cleanup_message_	_cleanup_(sd_bus_message_unrefp)
 #define _cleanup_bus_error_	_cleanup_(sd_bus_error_free)
 

@@ -10,7 +10,7 @@ static int read_fields(sd_bus_message *m, struct json_object *fields)
 	_cleanup_json_ struct json_object *rows = NULL;
 	int r;
 
-	r = client_read_json(m, &rows);
+	r = bus_json_read(m, &rows);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < json_length(rows); i++) {
@@ -32,7 +32,7 @@ int statistics_read(sd_bus_message *m, struct json_object **ret_totals,
 	_cleanup_json_ struct json_object *totals = NULL, *fields = json_object_new_array();
 	int r;
 
-	r = client_read_json(m, &totals);
+	r = bus_json_read(m, &totals);
 	if (r >= 0)
 		r = read_fields(m, fields);
 	if (r < 0)

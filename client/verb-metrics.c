@@ -232,7 +232,7 @@ static int get_manager(struct client *c, struct json_object **ret)
 			NVMX_BUS_MANAGER, &reply);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(reply, ret);
+	r = bus_json_read(reply, ret);
 	return r < 0 ? client_fail(&error, r) : STATUS_DONE;
 }
 

@@ -32,7 +32,7 @@ static int list_of_daemon(struct client *c, struct json_object *policies)
 	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListPolicies", NULL, &m);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(m, &rows);
+	r = bus_json_read(m, &rows);
 	if (r < 0)
 		return fail(r);
 
@@ -130,9 +130,9 @@ static int policy_show(struct client *c)
 		r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", name, &m);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(m, &any);
+	r = bus_json_read(m, &any);
 	if (r >= 0)
-		r = client_read_json(m, &fields);
+		r = bus_json_read(m, &fields);
 	if (r < 0)
 		return fail(r);
 	if (c->args->json == JSON_OFF)

@@ -353,7 +353,7 @@ static int get_stock(struct client *c, struct json_object **ret_any, struct json
 	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", POLICY_DEFAULT, &m);
 	if (r != STATUS_DONE)
 		return r;
-	return client_read_json(m, ret_any) < 0 || client_read_json(m, ret_fields) < 0 ? out_of_memory() : r;
+	return bus_json_read(m, ret_any) < 0 || bus_json_read(m, ret_fields) < 0 ? out_of_memory() : r;
 }
 
 static int describe(struct job *j, char **ret)

@@ -51,7 +51,7 @@ static int get_base(struct client *c, const char *policy, const struct field_tab
 	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "GetPolicy", policy, &m);
 	if (r != STATUS_DONE)
 		return r;
-	if (client_read_json(m, &any) < 0 || client_read_json(m, &fields) < 0 ||
+	if (bus_json_read(m, &any) < 0 || bus_json_read(m, &fields) < 0 ||
 	    assignment_new(table, &none) < 0)
 		return fail(NULL);
 	changes = calloc(json_length(fields) + 1, sizeof(*changes));

@@ -53,7 +53,7 @@ static int read_property(sd_bus_message *m, struct json_object **values)
 	if (r < 0)
 		return r;
 	i = find_key(property);
-	r = i < ARRAY_SIZE(keys) && !values[i] ? client_read_json(m, &values[i]) : sd_bus_message_skip(m, "v");
+	r = i < ARRAY_SIZE(keys) && !values[i] ? bus_json_read(m, &values[i]) : sd_bus_message_skip(m, "v");
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
@@ -262,7 +262,7 @@ int vm_list_fields(struct client *c, struct json_object **ret)
 	r = client_call(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "ListFields", NULL, &reply);
 	if (r != STATUS_DONE)
 		return r;
-	r = client_read_json(reply, &rows);
+	r = bus_json_read(reply, &rows);
 	fields = json_object_new_array();
 	if (r < 0 || !fields)
 		return fail(r < 0 ? r : -ENOMEM);

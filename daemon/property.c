@@ -6,14 +6,9 @@
 #include <json-c/json.h>
 
 #include "daemon/property.h"
+#include "policy/bus-json.h"
 #include "policy/util.h"
 
-static inline void json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-
-#define _cleanup_json_		_cleanup_(json_putp)
 #define _cleanup_message_	_cleanup_(sd_bus_message_unrefp)
 
 int property_put(const struct property *table, const char *name, sd_bus_message *reply,
@@ -65,117 +60,6 @@ int property_put_dict(const struct property *table, unsigned int listed, sd_bus_
 
 /* ---- JSON ---- */
 
-static int read_value(sd_bus_message *m, struct json_object **ret);
-
-static int read_basic(sd_bus_message *m, char type, struct json_object **ret)
-{
-	union {
-		const char *s;
-		uint32_t u;
-		uint64_t t;
-		int b;
-	} value;
-	struct json_object *o;
-	int r;
-
-	r = sd_bus_message_read_basic(m, type, &value);
-	if (r < 0)
-		return r;
-	switch (type) {
-	case 's':
-		o = json_object_new_string(value.s);
-		break;
-	case 'u':
-		o = json_object_new_uint64(value.u);
-		break;
-	case 't':
-		o = json_object_new_uint64(value.t);
-		break;
-	case 'b':
-		o = json_object_new_boolean(value.b);
-		break;
-	default:
-		return -EOPNOTSUPP;
-	}
-	if (!o)
-		return -ENOMEM;
-	*ret = o;
-	return 0;
-}
-
-/* {ss} and the like, into an object. */
-static int read_entry(sd_bus_message *m, const char *contents, struct json_object *o)
-{
-	struct json_object *value;
-	const char *key;
-	int r;
-
-	r = sd_bus_message_enter_container(m, 'e', contents);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read_basic(m, 's', &key);
-	if (r >= 0)
-		r = read_value(m, &value);
-	if (r < 0)
-		return r;
-	if (json_object_object_add(o, key, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return sd_bus_message_exit_container(m);
-}
-
-static int read_element(sd_bus_message *m, struct json_object *list)
-{
-	struct json_object *value;
-	int r;
-
-	r = read_value(m, &value);
-	if (r < 0)
-		return r;
-	if (json_object_array_add(list, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int read_array(sd_bus_message *m, const char *contents, struct json_object **ret)
-{
-	bool dict = *contents == '{';
-	_cleanup_json_ struct json_object *o = dict ? json_object_new_object() : json_object_new_array();
-	_cleanup_free_ char *inner = dict ? strndup(contents + 1, strlen(contents) - 2) : NULL;
-	int r;
-
-	if (!o || (dict && !inner))
-		return -ENOMEM;
-	r = sd_bus_message_enter_container(m, 'a', contents);
-	while (r >= 0) {
-		r = sd_bus_message_at_end(m, false);
-		if (r != 0)
-			break;
-		r = dict ? read_entry(m, inner, o) : read_element(m, o);
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(m);
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(o);
-	return 0;
-}
-
-static int read_value(sd_bus_message *m, struct json_object **ret)
-{
-	const char *contents;
-	char type;
-	int r;
-
-	r = sd_bus_message_peek_type(m, &type, &contents);
-	if (r < 0)
-		return r;
-	return type == 'a' ? read_array(m, contents, ret) : read_basic(m, type, ret);
-}
-
 /* The message goes nowhere. */
 static int describe_one(const struct property *p, sd_bus *bus, const void *object, struct json_object *o)
 {
@@ -189,7 +73,7 @@ static int describe_one(const struct property *p, sd_bus *bus, const void *objec
 	if (r >= 0)
 		r = sd_bus_message_seal(m, 1, 0);
 	if (r >= 0)
-		r = read_value(m, &value);
+		r = bus_json_read(m, &value);
 	if (r < 0)
 		return r;
 	if (json_object_object_add(o, p->name, value) < 0) {
