@@ -16,6 +16,13 @@
 
 /* ---- settings ---- */
 
+/* After asprintf() failed. */
+static int no_text(struct domain *d)
+{
+	d->error = NULL;
+	return -ENOMEM;
+}
+
 static bool is_newer_element(xmlTextReader *reader)
 {
 	const char *ns;
@@ -51,6 +58,8 @@ static int find_newer(const char *xml, char **ret_error)
 			     (const char *)xmlTextReaderConstNamespaceUri(reader)) < 0) {
 			*ret_error = NULL;
 			r = -ENOMEM;
+		} else {
+			utf8_clean(*ret_error);	/* nvmxd is told lines */
 		}
 		break;
 	}
@@ -65,6 +74,16 @@ static int get_newer(virDomainPtr dom, struct domain *d)
 	return xml ? find_newer(xml, &d->error) : -EIO;
 }
 
+/* nvmxd takes no more, as of a file. */
+static int check_size(struct domain *d)
+{
+	if (strlen(d->settings) <= POLICY_FILE_MAX)
+		return 0;
+	free(steal_ptr(d->settings));
+	return asprintf(&d->error, "Metadata: The element is larger than the %d bytes that a policy may have.",
+			POLICY_FILE_MAX) < 0 ? no_text(d) : 0;
+}
+
 /* The metadata of the definition in force, or why they could not be had. */
 static int get_settings(virConnectPtr conn, virDomainPtr dom, struct domain *d)
 {
@@ -73,7 +92,7 @@ static int get_settings(virConnectPtr conn, virDomainPtr dom, struct domain *d)
 	d->settings = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, METADATA_NAMESPACE,
 					   VIR_DOMAIN_AFFECT_CURRENT);
 	if (d->settings)
-		return 0;
+		return check_size(d);
 	if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA) {
 		r = get_newer(dom, d);
 		if (r != -EIO)
@@ -83,10 +102,9 @@ static int get_settings(virConnectPtr conn, virDomainPtr dom, struct domain *d)
 		return -ENOENT;
 	if (virConnectIsAlive(conn) != 1)
 		return -EIO;
-	if (asprintf(&d->error, "The metadata could not be read from libvirt: %s.", connection_error()) < 0) {
-		d->error = NULL;
-		return -ENOMEM;
-	}
+	if (asprintf(&d->error, "The metadata could not be read from libvirt: %s.", connection_error()) < 0)
+		return no_text(d);
+	utf8_clean(d->error);	/* nvmxd is told lines */
 	return 0;
 }
 

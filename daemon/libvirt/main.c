@@ -190,8 +190,7 @@ static void on_state(bool connected, void *userdata)
 	struct program *p = userdata;
 
 	if (!p->connected_known || p->connected != connected)
-		log_event(LOG_INFO, connected ? MESSAGE_LIBVIRT_CONNECTED : MESSAGE_LIBVIRT_LOST,
-			  connected ? "libvirt is connected." : "libvirt is not connected.");
+		log_info(connected ? "libvirt is connected." : "libvirt is not connected.");
 	p->connected_known = true;
 	p->connected = connected;
 	if (p->source) {
@@ -243,6 +242,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si,
 	} else {
 		statistics_set_interval(p->statistics, config.statistics_interval);
 		config_clear(&config);
+		log_info("The configuration has been read again.");
 	}
 	sd_notify(0, "READY=1");
 	return 0;

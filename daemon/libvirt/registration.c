@@ -19,6 +19,7 @@ struct registration {
 	bool state_known;	/* has been set */
 	bool state_told;	/* and told, since registered */
 	const char *missing;	/* NULL: ready; borrowed */
+	const char *interrupted;	/* it was missing in between, which is to be told first */
 	struct pause *pause;
 	char *last_error;	/* as it was logged */
 };
@@ -40,6 +41,7 @@ static void try_later(struct registration *r, const char *message)
 static void begin_anew(struct registration *r)
 {
 	r->registered = r->state_told = false;
+	r->interrupted = NULL;
 	r->slot = sd_bus_slot_unref(r->slot);
 	r->on_anew(r->userdata);
 }
@@ -77,12 +79,13 @@ static int on_state_told(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int send_state(struct registration *r)
 {
+	const char *missing = r->interrupted ?: r->missing;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int k;
 
 	k = nvmxd_prepare(r->nvmxd, NVMXD_SOURCES, "SetState", &m);
 	if (k >= 0)
-		k = sd_bus_message_append(m, "bs", !r->missing, r->missing ?: "");
+		k = sd_bus_message_append(m, "bs", !missing, missing ?: "");
 	return k < 0 ? k : nvmxd_send(r->nvmxd, m, on_state_told, r, NULL, &r->slot);
 }
 
@@ -114,7 +117,8 @@ static void go_on(struct registration *r)
 		try_later(r, strerror(-k));
 		return;
 	}
-	r->state_told = r->registered;
+	r->state_told = r->registered && (!r->interrupted || r->missing);
+	r->interrupted = NULL;
 }
 
 static void on_pause(void *userdata)
@@ -171,6 +175,7 @@ void registration_set_state(struct registration *r, const char *missing)
 	if (r->state_known && missing == r->missing)
 		return;
 	r->missing = missing;
+	r->interrupted = r->interrupted ?: missing;
 	r->state_known = true;
 	r->state_told = false;
 	go_on(r);

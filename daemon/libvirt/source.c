@@ -21,6 +21,8 @@
 /* So many tries, which take four seconds, are nothing to speak of: a domain may be starting. */
 #define TRIES_UNSAID	4
 
+#define log_vm(vm, level, ...)	log_message(level, NULL, (vm)->id, (vm)->uuid, __VA_ARGS__)
+
 /* A VM, as nvmxd asked about it. */
 struct asked {
 	uint64_t id, start_time;
@@ -166,6 +168,8 @@ static int on_told(sd_bus_message *m, void *userdata, sd_bus_error *unused)
 			vm->tries = 0;
 	} else if (sd_bus_error_has_name(error, NVMXD_ERROR("VMGone"))) {
 		drop(s, call->id);
+	} else if (sd_bus_error_has_name(error, NVMXD_ERROR("VMTaken"))) {
+		log_vm(vm, LOG_NOTICE, "%s", error->message ?: error->name);
 	} else if (!registration_is_lost(s->registration, error)) {
 		vm->waits = true;
 		again(s, vm, error->message ?: error->name);
@@ -217,18 +221,6 @@ static int tell_unknown(struct source *s, struct asked *vm, const char *reason)
 	return r < 0 ? r : send(s, vm, m);
 }
 
-static int tell_stranger(struct source *s, struct asked *vm, const char *name, const char *why)
-{
-	_cleanup_free_ char *reason = NULL;
-
-	if (asprintf(&reason, "It has the uuid of domain %s, but is not managed as that domain: %s.", name,
-		     why) < 0) {
-		reason = NULL;
-		return -ENOMEM;
-	}
-	return tell_unknown(s, vm, reason);
-}
-
 static int tell_vm(struct source *s, struct asked *vm, const struct domain *d, const char *how)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -265,27 +257,35 @@ static bool is_passing(int r)
 	return r == -ENOENT || r == -EAGAIN || r == -EBADMSG || r == -EIO || r == -EINTR || is_shortage(r);
 }
 
-static int tell_running(struct source *s, struct asked *vm, const struct domain *d, char **ret_why)
+static int tell_running(struct source *s, struct asked *vm, struct domain *d, char **ret_why)
 {
 	_cleanup_free_ char *path = NULL, *why = NULL;
-	int r;
+	int r, k;
 
 	r = domain_is_process(connection_pid_dir(s->connection), d->name, vm->pid, vm->start_time, &path);
-	if (r > 0)
+	/* What nvmxd is told is lines; libvirt takes a tab in a name, too. */
+	utf8_clean(d->name);
+	if (r > 0) {
+		utf8_clean(path);
 		return tell_vm(s, vm, d, path);
-	if (r == 0)
-		return tell_stranger(s, vm, d->name, "libvirt says that the domain is another process");
+	}
 
-	if (asprintf(&why, "libvirt does not say which process the domain is (%s/%s.pid: %s)",
-		     connection_pid_dir(s->connection), d->name, strerror(-r)) < 0) {
+	if (r == 0)
+		k = asprintf(&why, "libvirt says that domain %s is another process.", d->name);
+	else
+		k = asprintf(&why, "libvirt does not say which process domain %s is (%s/%s.pid: %s).", d->name,
+			     connection_pid_dir(s->connection), d->name, strerror(-r));
+	if (k < 0) {
 		why = NULL;
 		return -ENOMEM;
 	}
+	if (r == 0)
+		return tell_unknown(s, vm, why);
 	if (is_passing(r)) {
 		*ret_why = steal_ptr(why);
 		return -EAGAIN;
 	}
-	r = tell_stranger(s, vm, d->name, why);
+	r = tell_unknown(s, vm, why);
 	if (r >= 0)
 		again(s, vm, why);	/* somebody may mend that */
 	return r;

@@ -20,6 +20,8 @@
 /* Nobody waits for it, so it may go with other wake-ups. */
 #define ACCURACY_USEC	USEC_PER_SEC
 
+#define log_vm(vm, level, ...)	log_message(level, NULL, (vm)->id, (vm)->uuid, __VA_ARGS__)
+
 /* A VM whose domain has, or is to have, an element. */
 struct vm {
 	uint64_t id, start_time;
@@ -412,7 +414,7 @@ static int on_listed(sd_bus_message *m, void *userdata, sd_bus_error *unused)
 		return 0;
 	if (error) {
 		/* As while there is no module: then there is no VM either. */
-		if (!sd_bus_error_has_name(error, NVMXD_ERROR("NoModule"))) {
+		if (!sd_bus_error_has_name(error, NVMXD_ERROR("NoKernelSupport"))) {
 			log_warning("nvmxd does not tell its statistics: %s", error->message ?: error->name);
 			arm(s);
 		}

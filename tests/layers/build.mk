@@ -6,5 +6,5 @@ CHECK	+= check-layers
 HELP	+= 'check-layers	no file includes or calls what is above it'
 
 .PHONY: check-layers
-check-layers: $(B)/daemon/nvmxd $(B)/client/nvmxctl
+check-layers: $(B)/daemon/libvirt/nvmx-libvirt $(B)/daemon/nvmxd $(B)/client/nvmxctl
 	@tests/layers/check $(B)
