@@ -8,6 +8,9 @@ CHECK	+= check-units
 
 UNIT_FILES := \
 	units/nvmxd.service:/lib/systemd/system/nvmxd.service \
+	units/nvmx-libvirt.service:/lib/systemd/system/nvmx-libvirt.service \
+	units/nvmx-libvirt@.service:/lib/systemd/system/nvmx-libvirt@.service \
+	units/nvmx-libvirt-statistics.service:/lib/systemd/system/nvmx-libvirt-statistics.service \
 	units/nvmx-device.service:/lib/systemd/system/nvmx-device.service \
 	units/nvmx-metrics.service:/lib/systemd/system/nvmx-metrics.service \
 	units/nvmx-metrics.timer:/lib/systemd/system/nvmx-metrics.timer \
@@ -15,6 +18,7 @@ UNIT_FILES := \
 	units/60-nvmx.rules:/lib/udev/rules.d/60-nvmx.rules \
 	units/modprobe.conf:/lib/modprobe.d/00-nvmx.conf \
 	units/sysusers.conf:/usr/lib/sysusers.d/nvmx.conf \
+	units/tmpfiles.conf:/usr/lib/tmpfiles.d/nvmx.conf \
 	units/org.nvmx1.conf:/usr/share/dbus-1/system.d/org.nvmx1.conf \
 	units/org.nvmx1.service:/usr/share/dbus-1/system-services/org.nvmx1.service \
 	units/org.nvmx1.policy:/usr/share/polkit-1/actions/org.nvmx1.policy \
@@ -27,6 +31,6 @@ install-units:
 		$(firstword $(subst :, ,$f)) $(DESTDIR)$(lastword $(subst :, ,$f)) &&) true
 
 .PHONY: check-units
-check-units: $(B)/daemon/nvmxd $(B)/client/nvmxctl
+check-units: $(B)/daemon/nvmxd $(B)/daemon/libvirt/nvmx-libvirt $(B)/client/nvmxctl
 	@units/check
 	@tests/units/run

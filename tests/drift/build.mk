@@ -6,5 +6,5 @@
 CHECK		+= check-drift
 
 .PHONY: check-drift
-check-drift: $(B)/client/nvmxctl $(B)/daemon/nvmxd
+check-drift: $(B)/client/nvmxctl $(B)/daemon/nvmxd $(B)/daemon/libvirt/nvmx-libvirt
 	@tests/drift/check $(B)

@@ -36,9 +36,10 @@ make_host() {
 	mount -t tmpfs -o mode=755 tmpfs "$R/run"
 	mount -t tmpfs tmpfs "$R/tmp"
 	make_devices
-	make -s -C "$SOURCE" install-units install-daemon install-client install-policy DESTDIR="$R" >"$T/install.log" 2>&1 ||
+	make -s -C "$SOURCE" install-units install-daemon install-nvmx-libvirt install-client install-policy DESTDIR="$R" >"$T/install.log" 2>&1 ||
 		{ echo "Bail out! make install: $(<"$T/install.log")"; exit 1; }
 	chroot "$R" systemd-sysusers 2>>"$T/install.log"
+	chroot "$R" systemd-tmpfiles --create nvmx.conf 2>>"$T/install.log"
 }
 
 # The nodes of drivers that are there or not: who may open them is asked before that.
@@ -70,6 +71,7 @@ start_host() {
 	unshare_pid=$!
 	soon is_up || { echo "Bail out! systemd: $(<"$T/console")"; exit 1; }
 	{ on journalctl --quiet --follow --output=cat --unit=nvmxd; } >>"$T/nvmxd.log" 2>/dev/null &
+	{ on journalctl --quiet --follow --output=cat --unit=nvmx-libvirt; } >>"$T/nvmx-libvirt.log" 2>/dev/null &
 }
 
 end_host() {
