@@ -40,6 +40,13 @@ comes() {
 NVMX_UID=64721
 OPERATOR_UID=64722
 SOURCE_UID=64723
+LIBVIRT_UID=64725
+STATISTICS_UID=64726
+
+add_user() {
+	echo "$1:x:$2:$2::/:/usr/sbin/nologin" >>"$T/passwd"
+	echo "$1:x:$2:" >>"$T/group"
+}
 
 make_scene() {
 	T=$(mktemp -d /tmp/nvmx-bus.XXXXXX)
@@ -49,14 +56,14 @@ make_scene() {
 	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules"
 	install -d -o $NVMX_UID "$T/kernel"
 
-	# The daemon's user, one for operator_may, and one for a source of settings.
-	{ grep -v '^nvmx:' /etc/passwd
-	  echo "nvmx:x:$NVMX_UID:$NVMX_UID::/:/usr/sbin/nologin"
-	  echo "nvmx-operator:x:$OPERATOR_UID:$OPERATOR_UID::/:/usr/sbin/nologin"
-	  echo "nvmx-source:x:$SOURCE_UID:$SOURCE_UID::/:/usr/sbin/nologin"; } >"$T/passwd"
-	{ grep -v '^nvmx:' /etc/group
-	  echo "nvmx:x:$NVMX_UID:"; echo "nvmx-operator:x:$OPERATOR_UID:"
-	  echo "nvmx-source:x:$SOURCE_UID:"; } >"$T/group"
+	# The daemons' users, one for operator_may, and one for a source of settings.
+	grep -v '^nvmx' /etc/passwd >"$T/passwd"
+	grep -v '^nvmx' /etc/group >"$T/group"
+	add_user nvmx $NVMX_UID
+	add_user nvmx-operator $OPERATOR_UID
+	add_user nvmx-source $SOURCE_UID
+	add_user nvmx-libvirt $LIBVIRT_UID
+	add_user nvmx-libvirt-statistics $STATISTICS_UID
 	mount --bind "$T/passwd" /etc/passwd
 	mount --bind "$T/group" /etc/group
 
@@ -69,7 +76,7 @@ make_scene() {
 
 	# Where anybody can run them.
 	cp "$B/daemon/nvmxd" "$B/tests/bus/loopback-kernel" "$B/tests/bus/call" "$T/bin"
-	[[ ! ${VALGRIND-} ]] || put_valgrind_before_nvmxd
+	[[ ! ${VALGRIND-} ]] || put_valgrind_before nvmxd
 	cp /bin/bash "$T/bin/qemu-system-x86_64"
 	mkfifo -m 666 "$T/never"
 
@@ -79,15 +86,15 @@ make_scene() {
 }
 
 # libvirt's library keeps what it made once until the end: only what is lost is a leak.
-put_valgrind_before_nvmxd() {
-	mv "$T/bin/nvmxd" "$T/bin/nvmxd.bin"
-	cat >"$T/bin/nvmxd" <<-END
+put_valgrind_before() {
+	mv "$T/bin/$1" "$T/bin/$1.bin"
+	cat >"$T/bin/$1" <<-END
 	#!/bin/sh
 	exec valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-		--log-file="$T/valgrind/%p" "$T/bin/nvmxd.bin" "\$@"
+		--log-file="$T/valgrind/%p" "$T/bin/$1.bin" "\$@"
 	END
-	chmod 755 "$T/bin/nvmxd"
-	install -d -o $NVMX_UID "$T/valgrind"
+	chmod 755 "$T/bin/$1"
+	install -d -m 777 "$T/valgrind"
 	before_finish() {
 		holds "valgrind looked on" test -n "$(ls "$T/valgrind")"
 		is "and has nothing to say" "" "$(cat "$T"/valgrind/*)"
@@ -207,7 +214,7 @@ prop() {
 prop_is() { [[ $(prop "$1" "$2") == "$3" ]]; }
 
 # manager METHOD SIGNATURE ARGS...
-manager() { busctl call org.nvmx1 $MANAGER org.nvmx1.Manager "$@"; }
+manager() { busctl call -- org.nvmx1 $MANAGER org.nvmx1.Manager "$@"; }
 
 # vm ID METHOD ARG..., ARG as for call.c: nothing, or the error
 vm() { local path; path=$(vm_path "$1"); shift; "$T/bin/call" "$path" org.nvmx1.VM "$@"; }

@@ -3,7 +3,7 @@
 # nvmxd while things die, hang, fill up and run out.  Needs root.
 
 FAULT_TESTS	:= death memory libvirt json
-FAULT_NEEDS	:= $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(B)/tests/faults/faults.so
+FAULT_NEEDS	:= $(B)/daemon/nvmxd $(B)/daemon/libvirt/nvmx-libvirt $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(B)/tests/faults/faults.so
 
 TEST_PROGRAMS	+= $(B)/tests/faults/faults.so
 CHECK		+= $(FAULT_TESTS:%=check-faults-%)

@@ -80,9 +80,10 @@ fixed_are_the_same() { same_as "$fixed_before" $fixed; }
 
 # ---- faults.so ----
 
-# with_faults COMMAND...: for nvmxd; arm, disarm, set_clock work on what was started so
+# with_faults COMMAND...: for nvmxd and nvmx-libvirt; arm, disarm, set_clock work on what was started so
 with_faults() {
-	cp "$B/tests/faults/faults.so" "$T/bin"
+	# Once: what runs with it has it mapped.
+	[[ -e $T/bin/faults.so ]] || cp "$B/tests/faults/faults.so" "$T/bin"
 	[[ -e $T/faults ]] || { head -c 40 /dev/zero >"$T/faults"; chmod 666 "$T/faults"; }
 	# A sanitizer wants to be first; it need not be.
 	ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \

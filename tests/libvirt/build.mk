@@ -3,8 +3,8 @@
 # nvmxd with a real libvirtd and QEMU without KVM, in a namespace of their own.
 # Needs root.
 
-LIBVIRT_TESTS	:= life statistics migrate nvmxctl
-LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL)
+LIBVIRT_TESTS	:= source life statistics migrate nvmxctl
+LIBVIRT_NEEDS	:= $(B)/daemon/nvmxd $(B)/daemon/libvirt/nvmx-libvirt $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL)
 
 CHECK		+= check-libvirt $(LIBVIRT_TESTS:%=check-libvirt-%) check-libvirt-asan
 
@@ -17,9 +17,9 @@ check-libvirt: $(LIBVIRT_NEEDS)
 $(LIBVIRT_TESTS:%=check-libvirt-%): check-libvirt-%: $(LIBVIRT_NEEDS)
 	@tests/libvirt/$* $(B)
 
-# nvmxd ends by SIGTERM, with libvirt's threads joined: a leak is a failure.
+# nvmxd ends by SIGTERM, nvmx-libvirt by SIGINT: a leak is a failure.
 check-libvirt-asan:
-	@$(MAKE) --no-print-directory -k SANITIZE=address,undefined check-libvirt check-libvirt-statistics
+	@$(MAKE) --no-print-directory -k SANITIZE=address,undefined check-libvirt check-libvirt-source check-libvirt-statistics
 
 check-libvirt-valgrind:
-	@VALGRIND=1 $(MAKE) --no-print-directory -k check-libvirt check-libvirt-statistics
+	@VALGRIND=1 $(MAKE) --no-print-directory -k check-libvirt check-libvirt-source check-libvirt-statistics

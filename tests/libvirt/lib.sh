@@ -49,6 +49,8 @@ make_libvirt_scene() {
 	END
 	chmod 755 "$EMULATOR"
 
+	cp "$B/daemon/libvirt/nvmx-libvirt" "$T/bin"
+	[[ ! ${VALGRIND-} ]] || put_valgrind_before nvmx-libvirt
 	cp "$SOURCE"/policy/*.json "$T/policy.d"
 	cat >"$T/policy.d/50-web.json" <<-END
 	{ "name": "web", "description": "for the test", "extends": "stock",
@@ -71,8 +73,33 @@ stop_libvirtd() {
 	wait $libvirtd_pid 2>/dev/null
 }
 
-# Statistics are another test's: nothing but the read-only socket is used then.
-no_statistics() { echo '{ "statistics-interval": "off" }' >"$T/config/nvmxd.conf"; }
+# ---- nvmx-libvirt ----
+
+# nvmx_libvirt UID OPTION...: appends to $T/nvmx-libvirt.log; its pid is in $!
+nvmx_libvirt() {
+	local uid=$1; shift
+	setpriv --reuid="$uid" --regid="$uid" --clear-groups --inh-caps=-all --bounding-set=-all \
+		"$T/bin/nvmx-libvirt" --config-dir="$T/config" "$@" 2>>"$T/nvmx-libvirt.log" &
+}
+
+start_source() { nvmx_libvirt $LIBVIRT_UID "$@"; source_pid=$!; }
+start_statistics() { nvmx_libvirt $STATISTICS_UID --statistics "$@"; statistics_pid=$!; }
+
+# By SIGTERM a source has nothing to finish, and so does not look for what it lost.
+# stop_source [SIGNAL]: its status is in $source_status
+stop_source() {
+	kill "${1--INT}" "$source_pid"
+	wait "$source_pid" 2>/dev/null
+	source_status=$?
+}
+
+stop_statistics() {
+	kill "${1--TERM}" "$statistics_pid"
+	wait "$statistics_pid" 2>/dev/null
+	statistics_status=$?
+}
+
+libvirt_is() { prop_is manager Libvirt "$1"; }
 
 virsh() { command virsh -q -c qemu:///system "$@" >>"$T/virsh.log" 2>&1; }
 
