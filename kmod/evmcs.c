@@ -10,9 +10,8 @@
 #define NVMX_EVMCS_TELL_MS	1000
 
 /*
- * Records are asked for by what readers may believe, which is what they were last
- * told or have asked since: a VM that is back to what the last record said may have
- * been looked at in between.
+ * A record is due if a reader may believe something else.  That is not only what the
+ * last record told: each may have looked at the VM since, in between two changes.
  */
 static void nvmx_evmcs_tell(struct work_struct *work)
 {
