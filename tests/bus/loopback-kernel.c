@@ -283,12 +283,13 @@ static bool take_label(const char *word, char *ret)
 		word = "";
 	while (*word) {
 		unsigned int byte;
+		int length;
 
 		if (n == NVMX_LABEL_LEN - 1)
 			return false;
-		if (sscanf(word, "%%%2x", &byte) == 1) {
+		if (sscanf(word, "%%%2x%n", &byte, &length) == 1) {
 			ret[n++] = byte;
-			word += 3;
+			word += length;
 		} else {
 			ret[n++] = *word++;
 		}
