@@ -6,6 +6,10 @@
 #ifndef _NVMX_COMPAT_H
 #define _NVMX_COMPAT_H
 
+#include <linux/fs.h>
+#include <linux/mm_types.h>
+#include <linux/rcupdate.h>
+
 #include "vmx/vmx.h"
 #include "vmx/nested.h"
 
@@ -28,6 +32,28 @@ static inline bool nvmx_uses_evmcs(const struct vcpu_vmx *vmx)
 #else
 	return false;
 #endif
+}
+
+/*
+ * What runs in @mm, which get_mm_exe_file() is not exported for; put it with fput().
+ * NULL: nothing that has a file.  Where get_file_rcu() is a macro it takes the file,
+ * and fails for one that is being replaced.
+ */
+static inline struct file *nvmx_get_exe_file(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+#ifdef get_file_rcu
+	file = rcu_dereference(mm->exe_file);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+#else
+	file = get_file_rcu(&mm->exe_file);
+#endif
+	rcu_read_unlock();
+
+	return file;
 }
 
 #endif /* _NVMX_COMPAT_H */

@@ -42,6 +42,7 @@ union nvmx_arg {
 	struct nvmx_vm_info vm_info;
 	struct nvmx_counters counters;
 	struct nvmx_window window;
+	struct nvmx_executable executable;
 };
 
 struct nvmx_ioctl {
@@ -383,6 +384,24 @@ static int nvmx_ioctl_vm_end_window(struct file *file, union nvmx_arg *arg)
 	return nvmx_window_end(nvmx_file_vm(file), file->private_data);
 }
 
+static int nvmx_ioctl_vm_get_executable(struct file *file, union nvmx_arg *arg)
+{
+	struct nvmx_executable *get = &arg->executable;
+	struct nvmx_vm *vm = nvmx_file_vm(file);
+	char __user *to = u64_to_user_ptr(get->path);
+	u32 there = strlen(vm->executable) + 1, nr = min(get->nr, there);
+
+	if (!READ_ONCE(vm->kvm))
+		return -ENODEV;
+	if (get->reserved)
+		return -EINVAL;
+	if (nr && (copy_to_user(to, vm->executable, nr - 1) || put_user('\0', &to[nr - 1])))
+		return -EFAULT;
+
+	get->nr = there;
+	return 0;
+}
+
 static const struct nvmx_ioctl nvmx_vm_ioctls[] = {
 	NVMX_IOCTL(NVMX_VM_GET_INFO, nvmx_ioctl_vm_info, struct nvmx_vm_info, state),
 	NVMX_IOCTL(NVMX_VM_GET_POLICY, nvmx_ioctl_vm_get_policy, struct nvmx_policy, label),
@@ -394,6 +413,8 @@ static const struct nvmx_ioctl nvmx_vm_ioctls[] = {
 		   .writes = true),
 	NVMX_IOCTL(NVMX_VM_END_WINDOW, nvmx_ioctl_vm_end_window, struct nvmx_window, reserved,
 		   .writes = true),
+	NVMX_IOCTL(NVMX_VM_GET_EXECUTABLE, nvmx_ioctl_vm_get_executable, struct nvmx_executable,
+		   path),
 };
 
 /* ---- files --------------------------------------------------------------- */

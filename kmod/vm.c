@@ -3,9 +3,12 @@
  * VMs: born, in VMX operation, gone.  nvmx_vms lists those whose kvm lives, by
  * id; kvm's part of a struct nvmx_vm ends with nvmx_vm_detach(), before the vCPUs do.
  */
+#include <linux/dcache.h>
+#include <linux/file.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "compat.h"
 #include "vm.h"
@@ -21,6 +24,29 @@ static u64 nvmx_start_time(struct task_struct *task)
 	return div_u64(task->group_leader->start_boottime, NSEC_PER_SEC / USER_HZ);
 }
 
+/*
+ * What the creator of a VM, who is current, runs, as /proc/PID/exe has it for him; a copy,
+ * for a reference to the file would keep its mount busy for as long as the VM lives.  ""
+ * if there is none, or no path below PATH_MAX.  NULL: no memory, so that whoever sees ""
+ * may rely on it.
+ */
+static char *nvmx_executable(void)
+{
+	struct file *file = nvmx_get_exe_file(current->mm);
+	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	char *path, *copy = NULL;
+
+	if (buf) {
+		path = file ? d_path(&file->f_path, buf, PATH_MAX) : NULL;
+		copy = kstrdup(IS_ERR_OR_NULL(path) ? "" : path, GFP_KERNEL_ACCOUNT);
+	}
+	kfree(buf);
+	if (file)
+		fput(file);
+
+	return copy;
+}
+
 struct nvmx_vm *nvmx_vm_new(struct kvm *kvm)
 {
 	struct nvmx_vm *vm;
@@ -28,6 +54,12 @@ struct nvmx_vm *nvmx_vm_new(struct kvm *kvm)
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return NULL;
+
+	vm->executable = nvmx_executable();
+	if (!vm->executable) {
+		kfree(vm);
+		return NULL;
+	}
 
 	kref_init(&vm->refs);
 	mutex_init(&vm->lock);
@@ -77,6 +109,7 @@ static void nvmx_vm_release(struct kref *refs)
 	nvmx_policy_put(vm->in_force);
 	nvmx_policy_put(vm->slot.policy);
 	put_pid(vm->name.owner);
+	kfree(vm->executable);
 	kfree(vm);
 }
 

@@ -17,6 +17,8 @@ struct kvm;
 struct nvmx_vm {
 	struct kref refs;
 	struct nvmx_vm_name name;
+	/* What created it, as that saw its path; never changes. */
+	const char *executable;
 	/* In nvmx_vms, while kvm lives. */
 	struct list_head node;
 	/*

@@ -236,6 +236,29 @@ struct nvmx_open_vm {
 	__u32 reserved;
 };
 
+/**
+ * struct nvmx_executable - NVMX_VM_GET_EXECUTABLE
+ * @size: in; sizeof(struct nvmx_executable)
+ * @flags: in; zero
+ * @nr: in: room at @path, in bytes; out: bytes there are, the NUL included.  If
+ *	the room is smaller, as many as fit are written, the last of them a NUL.
+ * @reserved: in; zero
+ * @path: in; char[]
+ *
+ * The program that the VM's owner ran when it created the VM: what /proc/PID/exe
+ * was at that moment, so neither argv[0] nor a link or script that names it.  It
+ * is as the owner saw it, in its own root and mount namespace, which may be those of a
+ * container; and stays as it was then, whatever becomes of file and owner.  Empty
+ * (@nr is 1) if there was no such path, or none of less than 4096 bytes.
+ */
+struct nvmx_executable {
+	__u32 size;
+	__u32 flags;
+	__u32 nr;
+	__u32 reserved;
+	__aligned_u64 path;
+};
+
 /* ---- policy -------------------------------------------------------------- */
 
 /* Entries in one policy at most; more is EINVAL. */
@@ -479,5 +502,6 @@ struct nvmx_event {
 #define NVMX_VM_GET_COUNTERS	_IO(NVMX_IOC_TYPE, 0x23)
 #define NVMX_VM_START_WINDOW	_IO(NVMX_IOC_TYPE, 0x24)
 #define NVMX_VM_END_WINDOW	_IO(NVMX_IOC_TYPE, 0x25)
+#define NVMX_VM_GET_EXECUTABLE	_IO(NVMX_IOC_TYPE, 0x26)
 
 #endif /* _UAPI_LINUX_NVMX_H */

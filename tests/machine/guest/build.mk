@@ -7,7 +7,7 @@
 GUEST		:= tests/machine/guest
 GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
-		   vm-lifecycle nvmx-ioctl nvmx-fields nvmx-inert vmx-move nvmx-under \
+		   vm-lifecycle nvmx-ioctl nvmx-executable nvmx-fields nvmx-inert vmx-move nvmx-under \
 		   nvmx-records nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-32bit vmx-diff \
 		   nvmx-fuzz nvmx-nomem
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)

@@ -125,6 +125,15 @@ int dev_open_vm(uint64_t id)
 	return o.fd;
 }
 
+uint32_t dev_executable(int vm_fd, char *ret, uint32_t room)
+{
+	struct nvmx_executable get = { .size = sizeof(get), .nr = room, .path = (uintptr_t)ret };
+
+	if (ioctl(vm_fd, NVMX_VM_GET_EXECUTABLE, &get) < 0)
+		bail("NVMX_VM_GET_EXECUTABLE");
+	return get.nr;
+}
+
 /* ---- policies ------------------------------------------------------------ */
 
 static unsigned int freest(const struct nvmx_field *f)

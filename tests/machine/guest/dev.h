@@ -45,6 +45,8 @@ bool dev_allows(const struct nvmx_field *f, unsigned int shadow_class);
 uint64_t dev_newest_vm(void);
 /* A VM's fd, to be closed by the caller. */
 int dev_open_vm(uint64_t id);
+/* What created the VM, to @ret, of which there are @room bytes; gives how many there would be. */
+uint32_t dev_executable(int vm_fd, char *ret, uint32_t room);
 
 /* ---- policies ------------------------------------------------------------ */
 

@@ -99,6 +99,11 @@ static void fill_window(struct fuzz *f, union fuzz_arg *arg)
 	arg->window.duration_ms = 1 + fuzz_below(f, fuzz_one_in(f, 8) ? NVMX_WINDOW_MAX_MS : 50);
 }
 
+static void fill_executable(struct fuzz *f, union fuzz_arg *arg)
+{
+	arg->executable.path = make_room(f, 1, 64, &arg->executable.nr);
+}
+
 /* ---- what a success may say ---------------------------------------------- */
 
 static bool check_info(const union fuzz_arg *arg)
@@ -138,6 +143,12 @@ static bool check_counters(const union fuzz_arg *arg)
 	return arg->counters.nr <= dev_nr_fields + 1;
 }
 
+/* Of the one program that creates VMs here. */
+static bool check_executable(const union fuzz_arg *arg)
+{
+	return arg->executable.nr > 1 && arg->executable.nr <= 4096;
+}
+
 #define ARRAY_OF(type, member) \
 	.size = sizeof(struct type), .pointer = offsetof(struct type, member), .nr = offsetof(struct type, nr)
 
@@ -168,6 +179,8 @@ const struct fuzz_op fuzz_ops[] = {
 	  .of_vm = true, .writes = true, .state_errors = { EBUSY }, .fill = fill_window },
 	{ "NVMX_VM_END_WINDOW", NVMX_VM_END_WINDOW, .size = sizeof(struct nvmx_window),
 	  .of_vm = true, .writes = true, .state_errors = { ENOENT } },
+	{ "NVMX_VM_GET_EXECUTABLE", NVMX_VM_GET_EXECUTABLE, ARRAY_OF(nvmx_executable, path),
+	  .of_vm = true, .fill = fill_executable, .check = check_executable },
 };
 
 const unsigned int fuzz_nr_ops = sizeof(fuzz_ops) / sizeof(fuzz_ops[0]);

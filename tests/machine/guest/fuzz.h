@@ -97,6 +97,7 @@ union fuzz_arg {
 	struct nvmx_vm_info vm_info;
 	struct nvmx_counters counters;
 	struct nvmx_window window;
+	struct nvmx_executable executable;
 	uint32_t words[2 * FUZZ_PAGE / 4];
 	uint8_t bytes[2 * FUZZ_PAGE];
 };

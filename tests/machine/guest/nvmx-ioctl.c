@@ -41,6 +41,8 @@ AT(nvmx_list_vms, nr, 8); AT(nvmx_list_vms, entry_size, 12); AT(nvmx_list_vms, a
 AT(nvmx_list_vms, vms, 24);
 SIZE(nvmx_open_vm, 24);
 AT(nvmx_open_vm, id, 8); AT(nvmx_open_vm, fd, 16); AT(nvmx_open_vm, reserved, 20);
+SIZE(nvmx_executable, 24);
+AT(nvmx_executable, nr, 8); AT(nvmx_executable, reserved, 12); AT(nvmx_executable, path, 16);
 SIZE(nvmx_policy_entry, 8);
 SIZE(nvmx_policy, 168);
 AT(nvmx_policy, vmwrite_any_field, 8); AT(nvmx_policy, nr, 12); AT(nvmx_policy, entries, 16);
@@ -83,6 +85,7 @@ union any {
 	struct nvmx_vm_info vm_info;
 	struct nvmx_counters counters;
 	struct nvmx_window window;
+	struct nvmx_executable executable;
 	/* room for a struct of the future */
 	uint8_t bytes[4096];
 };
@@ -110,6 +113,7 @@ static const struct ioctl_case {
 	CASE(NVMX_VM_GET_COUNTERS, nvmx_counters, 0, true, 112),
 	CASE(NVMX_VM_START_WINDOW, nvmx_window, RESERVED(nvmx_window), true, 16),
 	CASE(NVMX_VM_END_WINDOW, nvmx_window, RESERVED(nvmx_window), true, 16),
+	CASE(NVMX_VM_GET_EXECUTABLE, nvmx_executable, RESERVED(nvmx_executable), true, 24),
 };
 #define NR_CASES (sizeof(cases) / sizeof(cases[0]))
 

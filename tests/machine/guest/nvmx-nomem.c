@@ -361,6 +361,9 @@ static void one_vm(void)
 {
 	expect_is(nr_vms(), 1, "VMs");
 	expect(read_events() == 1 && events[0].type == NVMX_EVENT_VM_CREATED, "VM_CREATED");
+	vm_fd = dev_open_vm(dev_newest_vm());
+	expect(dev_executable(vm_fd, NULL, 0) > 1, "with its executable");
+	close(vm_fd);
 }
 
 static void after_create(void)
@@ -513,7 +516,7 @@ static const struct nomem_op ops[] = {
 	  .failed = window_is_open, .done = window_is_closed, .after = end_vm },
 	{ "poll and read records", .before = vm_come_and_go, .run = read_records,
 	  .done = records_are_read },
-	{ "KVM_CREATE_VM", .least = 3, .before = before_create, .run = create_vm,
+	{ "KVM_CREATE_VM", .least = 5, .before = before_create, .run = create_vm,
 	  .failed = no_vm, .done = one_vm, .after = after_create },
 	{ "KVM_CREATE_VCPU", .least = 3, .of_kvm = true, .before = before_vcpu, .run = create_vcpu,
 	  .failed = no_vcpu, .done = one_vcpu, .after = after_vcpu },

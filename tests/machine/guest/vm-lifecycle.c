@@ -131,6 +131,7 @@ static void expect_gone(int fd)
 	struct nvmx_counters counters = { .size = sizeof(counters), .vcpu = NVMX_ALL_VCPUS };
 	struct nvmx_policy get = { .size = sizeof(get) };
 	struct nvmx_policy set = { .size = sizeof(set) };
+	struct nvmx_executable executable = { .size = sizeof(executable) };
 	const struct {
 		unsigned long cmd;
 		void *arg;
@@ -140,10 +141,11 @@ static void expect_gone(int fd)
 		{ NVMX_VM_GET_POLICY, &get, "NVMX_VM_GET_POLICY" },
 		{ NVMX_VM_SET_POLICY, &set, "NVMX_VM_SET_POLICY" },
 		{ NVMX_VM_GET_COUNTERS, &counters, "NVMX_VM_GET_COUNTERS" },
+		{ NVMX_VM_GET_EXECUTABLE, &executable, "NVMX_VM_GET_EXECUTABLE" },
 	};
 	unsigned int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		errno = 0;
 		expect(ioctl(fd, all[i].cmd, all[i].arg) < 0 && errno == ENODEV,
 		       "%s: ENODEV (it is %d)", all[i].name, errno);

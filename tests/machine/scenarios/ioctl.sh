@@ -7,5 +7,6 @@ load_modules; ok "our modules load"
 is "$(stat -c %a /dev/nvmx)" 660 "/dev/nvmx has mode 0660"
 run /tests/nvmx-fields
 run /tests/nvmx-ioctl
+run /tests/nvmx-executable
 unload_modules; ok "our modules unload"
 done_testing
