@@ -5,7 +5,7 @@
  */
 #include "daemon/link.h"
 
-/* A policy, or a VM's counters, name at most each field once. */
+/* A policy, or a VM's counters, name at most each field once; few paths are longer. */
 #define ROOM_FIRST	256
 
 void link_init(struct link *l, const struct link_ops *ops, const char *path)
@@ -152,6 +152,33 @@ int link_vm_get_info(struct link *l, int fd, struct nvmx_vm_info *ret)
 
 	*ret = info;
 	return 0;
+}
+
+int link_vm_get_executable(struct link *l, int fd, char **ret)
+{
+	for (size_t room = ROOM_FIRST;;) {
+		_cleanup_free_ char *path = calloc(room, 1);
+		struct nvmx_executable arg = {
+			.size = sizeof(arg),
+			.nr = room,
+			.path = (uintptr_t)path,
+		};
+		int r;
+
+		if (!path)
+			return -ENOMEM;
+		r = l->ops->call(fd, NVMX_VM_GET_EXECUTABLE, &arg);
+		if (r < 0 && r != -ENOTTY)
+			return r;
+		if (r >= 0 && arg.nr > room) {
+			room = arg.nr;
+			continue;
+		}
+
+		path[room - 1] = 0;
+		*ret = steal_ptr(path);
+		return 0;
+	}
 }
 
 int link_vm_get_policy(struct link *l, int fd, struct nvmx_policy *ret,

@@ -63,6 +63,11 @@ int link_open_vm(struct link *l, uint64_t id, int *ret_fd);
 
 /* fd: from link_open_vm(). */
 int link_vm_get_info(struct link *l, int fd, struct nvmx_vm_info *ret);
+/*
+ * The path of what created the VM, as its creator saw it; "" if there is none, or of a
+ * module that does not say.  The caller's to free.
+ */
+int link_vm_get_executable(struct link *l, int fd, char **ret);
 int link_vm_get_policy(struct link *l, int fd, struct nvmx_policy *ret,
 		       struct nvmx_policy_entry **ret_entries);
 int link_vm_get_generation(struct link *l, int fd, uint64_t *ret);

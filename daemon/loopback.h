@@ -62,6 +62,8 @@ static const struct loopback_call loopback_calls[] = {
 	{ NVMX_VM_END_WINDOW, sizeof(struct nvmx_window), 0, 0, 0, false },
 	LOOPBACK_CALL(NVMX_GET_FIELDS, nvmx_get_fields, fields, nr, nvmx_field, false),
 	LOOPBACK_CALL(NVMX_LIST_VMS, nvmx_list_vms, vms, nr, nvmx_vm_info, false),
+	{ NVMX_VM_GET_EXECUTABLE, sizeof(struct nvmx_executable), offsetof(struct nvmx_executable, path),
+	  offsetof(struct nvmx_executable, nr), 1, false },
 	LOOPBACK_CALL(NVMX_VM_GET_POLICY, nvmx_policy, entries, nr, nvmx_policy_entry, false),
 	LOOPBACK_CALL(NVMX_VM_SET_POLICY, nvmx_policy, entries, nr, nvmx_policy_entry, true),
 	LOOPBACK_CALL(NVMX_VM_GET_COUNTERS, nvmx_counters, fields, nr, nvmx_field_counters, false),

@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 
 #include <systemd/sd-login.h>
 
@@ -235,7 +234,6 @@ void proc_identity_clear(struct proc_identity *p)
 {
 	free(p->comm);
 	free(p->name);
-	free(p->executable);
 	free(p->unit);
 	*p = (struct proc_identity) {};
 }
@@ -259,31 +257,6 @@ static int read_unit(pid_t pid, char **ret)
 	return 0;
 }
 
-/* An executable that was replaced since, as by an update, is what it was. */
-static int read_executable(pid_t pid, const char *argv0, char **ret)
-{
-	char path[64], target[PATH_MAX];
-	const char *end;
-	char *copy;
-	ssize_t k;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	k = readlink(path, target, sizeof(target));
-	if (k < 0 && errno != EACCES && errno != EPERM && errno != ENOENT)
-		return -errno;
-	if (k < 0 || (size_t)k == sizeof(target)) {
-		copy = strndup(argv0, PATH_MAX);
-	} else {
-		target[k] = 0;
-		end = strstr(target, " (deleted)");
-		copy = strndup(target, end && !end[strlen(" (deleted)")] ? (size_t)(end - target) : (size_t)k);
-	}
-	if (!copy)
-		return -ENOMEM;
-	*ret = copy;
-	return 0;
-}
-
 static int identify(pid_t pid, uint64_t start_time, struct proc_identity *p)
 {
 	_cleanup_free_ char *cmdline = NULL;
@@ -301,9 +274,6 @@ static int identify(pid_t pid, uint64_t start_time, struct proc_identity *p)
 	if (r < 0)
 		return r;
 	r = proc_parse_cmdline(cmdline, size, &p->name, p->uuid);
-	if (r < 0)
-		return r;
-	r = read_executable(pid, cmdline, &p->executable);
 	if (r < 0)
 		return r;
 	r = read_unit(pid, &p->unit);
@@ -343,7 +313,6 @@ int proc_identify(pid_t pid, uint64_t start_time, struct proc_identity *ret)
 	/* Whoever runs the process chose them; one that is no text would break a whole reply. */
 	utf8_clean(p.comm);
 	utf8_clean(p.name);
-	utf8_clean(p.executable);
 	utf8_clean(p.unit);
 	*ret = p;
 	return 0;

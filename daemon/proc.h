@@ -16,11 +16,6 @@
 struct proc_identity {
 	char *comm;			/* the process's name */
 	char *name;			/* QEMU's -name; "" */
-	/*
-	 * What it runs, by /proc/PID/exe.  The kernel shows that of another user's process to
-	 * nobody without a capability; then argv[0], which is what it says that it runs.  ""
-	 */
-	char *executable;
 	char *unit;			/* of the system's systemd, from /proc/PID/cgroup; "" */
 	char uuid[PROC_UUID_LEN];	/* QEMU's -uuid, else of its -smbios type=1; lower case; "" */
 };

@@ -53,7 +53,7 @@ static int put_##name_(sd_bus_message *reply, const void *object)		\
 PUT_TEXT(name, vm_name(vm))
 PUT_TEXT(name_origin, vm_origin(vm))
 PUT_TEXT(uuid, vm_uuid(vm))
-PUT_TEXT(executable, vm->process.executable)
+PUT_TEXT(executable, vm->executable)
 PUT_TEXT(unit, vm->process.unit)
 PUT_TEXT(source, vm->source_name)
 PUT_TEXT(policy, vm->policy.base)

@@ -231,7 +231,7 @@ static const struct policy *find_match(const struct vm *vm, size_t *ret_i)
 	const struct policy_subject subject = {
 		.domain = vm->name,
 		.uuid = vm->false_uuid ? NULL : vm_uuid(vm),
-		.executable = vm->process.executable,
+		.executable = vm->executable,
 		.unit = vm->process.unit,
 	};
 

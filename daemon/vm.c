@@ -150,11 +150,19 @@ static int on_hangup(sd_event_source *source, int fd, uint32_t revents, void *us
 	return 0;
 }
 
-/* A process that cannot be seen (another pid namespace, or gone) has no name. */
+/*
+ * The executable is the kernel's word: /proc shows a process's exe to its own user alone, and
+ * argv[0] is what it likes.  A process that cannot be seen (another pid namespace, or gone)
+ * has no name.
+ */
 static int identify(struct vm *vm)
 {
 	int r;
 
+	r = link_vm_get_executable(&vm->context->kernel->link, vm->fd, &vm->executable);
+	if (r < 0)
+		return r;
+	utf8_clean(vm->executable);
 	r = proc_identify(vm->pid, vm->start_time, &vm->process);
 	if (r >= 0 || r == -ENOMEM)
 		return r;
@@ -242,6 +250,7 @@ struct vm *vm_free(struct vm *vm)
 	forget_settings(vm);
 	vm_policy_clear(&vm->policy);
 	proc_identity_clear(&vm->process);
+	free(vm->executable);
 	free(vm->error);
 	free(vm);
 	return NULL;
@@ -262,7 +271,7 @@ const char *vm_uuid(const struct vm *vm)
 const char *vm_origin(const struct vm *vm)
 {
 	return vm->origin ?: !isempty(vm->process.name) ? "the -name of its command line" :
-	       vm->process.executable ? "the name of its process" : "its id";
+	       vm->process.name ? "the name of its process" : "its id";
 }
 
 /* Makes copies first: all or nothing. */

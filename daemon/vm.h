@@ -93,6 +93,7 @@ struct vm {
 	uint64_t id, start_time;
 	pid_t pid;
 	struct proc_identity process;	/* as /proc told at the VM's birth */
+	char *executable;		/* as the kernel noted it then, cleaned as those are; "" */
 	bool vmxon;
 	uint32_t kernel_state;		/* NVMX_VM_STATE_* */
 

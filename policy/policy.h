@@ -242,7 +242,7 @@ const char *policy_set_why_broken(const struct policy_set *set);
 struct policy_subject {
 	const char *domain;		/* NULL: libvirt does not know it */
 	const char *uuid;		/* in lower case */
-	const char *executable;		/* as the process was started: argv[0] */
+	const char *executable;		/* what created it, by the kernel's word */
 	const char *unit;		/* of the system's manager */
 };
 

@@ -270,6 +270,19 @@ static int list_vms(struct kernel *k, struct nvmx_list_vms *arg, struct nvmx_vm_
 	return 0;
 }
 
+static int get_executable(const struct kernel *k, const struct kernel_vm *vm,
+			  struct nvmx_executable *arg, char *out)
+{
+	const char *path = vm->executable ?: "";
+
+	if (k->no_executable)
+		return -ENOTTY;
+	if (arg->nr > 0)
+		snprintf(out, arg->nr, "%s", path);
+	arg->nr = strlen(path) + 1;
+	return 0;
+}
+
 static int get_policy(struct kernel *k, const struct kernel_vm *vm, struct nvmx_policy *arg,
 		      struct nvmx_policy_entry *out)
 {
@@ -470,6 +483,8 @@ int kernel_call(struct kernel *k, struct kernel_vm *vm, int fd, uint32_t request
 	case NVMX_VM_GET_INFO:
 		get_vm_info(vm, arg);
 		return 0;
+	case NVMX_VM_GET_EXECUTABLE:
+		return get_executable(k, vm, arg, array);
 	case NVMX_VM_GET_POLICY:
 		return get_policy(k, vm, arg, array);
 	case NVMX_VM_SET_POLICY:

@@ -30,6 +30,7 @@ struct kernel_vcpu {
 struct kernel_vm {
 	struct nvmx_vm_info info;
 	bool alive;
+	const char *executable;			/* kept for good, as the VM is; NULL: "" */
 	uint32_t vmwrite_any_field;
 	uint64_t generation;
 	char label[NVMX_LABEL_LEN];
@@ -52,6 +53,7 @@ struct kernel {
 	struct kernel_vm *vms[KERNEL_VMS_MAX];	/* id - 1; gone ones stay */
 	size_t n_vms;
 	size_t n_windows;		/* open ones */
+	bool no_executable;		/* a module without NVMX_VM_GET_EXECUTABLE */
 	int fail_set;			/* errno of the next SET_POLICY, 0: none */
 	/* A lifecycle record: NVMX_EVENT_*. */
 	void (*record)(uint32_t type, const struct kernel_vm *vm);

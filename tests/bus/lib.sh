@@ -165,7 +165,7 @@ operator_may() {
 # operator ID METHOD ARG...: as vm does, by that operator
 operator() { local path; path=$(vm_path "$1"); shift; as $OPERATOR_UID "$T/bin/call" "$path" org.nvmx1.VM "$@"; }
 
-# start_kernel [no-nested|no-shadow-vmcs|own-list|abi-2]
+# start_kernel [no-nested|no-shadow-vmcs|own-list|abi-2|no-executable]
 start_kernel() {
 	"$T/bin/loopback-kernel" "$SOURCE/tests/bus/fields.txt" "$T/kernel/nvmx" "$@" 2>"$T/kernel.log" &
 	kernel_pid=$!

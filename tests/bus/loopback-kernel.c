@@ -2,7 +2,7 @@
 /*
  * The process behind nvmxd's loopback link:
  *
- *	loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2]
+ *	loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2|no-executable]
  *		is the kernel until told "unload", or killed
  *	loopback-kernel --tell SOCKET WORD...
  *		tells it what happens, and prints what it answers
@@ -33,6 +33,7 @@
  * stands for an fd of the device.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -157,6 +158,17 @@ static void send_vm_record(uint32_t type, const struct kernel_vm *vm)
 
 /* ---- what the test tells ---- */
 
+/* As the module does at this moment; "": it cannot be seen, or is gone. */
+static char *read_executable(const char *pid)
+{
+	char path[64], target[PATH_MAX];
+	ssize_t k;
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	k = readlink(path, target, sizeof(target));
+	return strndup(target, k < 0 || (size_t)k == sizeof(target) ? 0 : (size_t)k);
+}
+
 static void create(FILE *out, const char *pid, const char *vcpus, const char *started)
 {
 	_cleanup_free_ char *comm = NULL;
@@ -180,6 +192,7 @@ static void create(FILE *out, const char *pid, const char *vcpus, const char *st
 		fprintf(out ?: stderr, "no room\n");
 		return;
 	}
+	vm->executable = read_executable(pid);
 	if (out)
 		fprintf(out, "%" PRIu64 "\n", (uint64_t)vm->info.id);
 	send_vm_record(NVMX_EVENT_VM_CREATED, vm);
@@ -597,7 +610,7 @@ int main(int argc, char *argv[])
 	if (argc >= 4 && streq(argv[1], "--tell"))
 		return tell_kernel(argv[2], argv + 3, argc - 3);
 	if (argc < 3) {
-		fprintf(stderr, "usage: loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2]\n"
+		fprintf(stderr, "usage: loopback-kernel FIELDS SOCKET [no-nested|no-shadow-vmcs|own-list|abi-2|no-executable]\n"
 			"       loopback-kernel --tell SOCKET WORD...\n");
 		return 2;
 	}
@@ -608,6 +621,7 @@ int main(int argc, char *argv[])
 		kernel.features = NVMX_FEATURE_NESTED;
 	if (argc > 3 && streq(argv[3], "abi-2"))
 		kernel.abi_version = 2;
+	kernel.no_executable = argc > 3 && streq(argv[3], "no-executable");
 	kernel.record = send_vm_record;
 	if (kernel_read_fields(&kernel, argv[1]) < 0)
 		return EXIT_FAILURE;

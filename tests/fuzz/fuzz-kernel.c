@@ -73,6 +73,10 @@ static int fuzz_call(int fd, unsigned int request, void *arg)
 		struct nvmx_counters *a = arg;
 
 		a->nr = take_array(a->fields, a->nr, sizeof(struct nvmx_field_counters));
+	} else if (request == NVMX_VM_GET_EXECUTABLE) {
+		struct nvmx_executable *a = arg;
+
+		a->nr = take_array(a->path, a->nr, 1);
 	}
 	return 0;
 }
@@ -128,6 +132,7 @@ static void check_calls(struct link *l)
 	_cleanup_free_ struct nvmx_field_counters *counters = NULL;
 	_cleanup_free_ struct nvmx_vm_info *vms = NULL;
 	_cleanup_free_ struct nvmx_field *fields = NULL;
+	_cleanup_free_ char *executable = NULL;
 	struct field_table table = { 0 };
 	struct nvmx_counters totals;
 	size_t n;
@@ -142,6 +147,8 @@ static void check_calls(struct link *l)
 	if (link_vm_get_counters(l, 0, NVMX_ALL_VCPUS, &totals, &counters) >= 0)
 		for (size_t i = 0; i < totals.nr; i++)
 			(void)field_find_encoding(&table, counters[i].encoding);
+	if (link_vm_get_executable(l, 0, &executable) >= 0)
+		demand(strlen(executable) < ENTRIES_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
