@@ -5,7 +5,7 @@
 LIBS_libvirt	:= $(shell $(PKG_CONFIG) --libs libvirt)
 
 NVMX_LIBVIRT_PARTS := $(addprefix $(B)/daemon/libvirt/,event.o pause.o socket.o connection.o domain.o nvmxd.o \
-			registration.o source.o element.o writer.o statistics.o main.o)
+			registration.o source.o element.o writer.o stale.o statistics.o main.o)
 NVMX_LIBVIRT_OBJS := $(NVMX_LIBVIRT_PARTS) $(addprefix $(B)/daemon/,config.o proc.o log.o)
 
 ALL		+= $(B)/daemon/libvirt/nvmx-libvirt

@@ -12,6 +12,7 @@
 
 #include "daemon/libvirt/domain.h"
 #include "daemon/libvirt/element.h"
+#include "daemon/libvirt/stale.h"
 #include "daemon/libvirt/writer.h"
 #include "daemon/log.h"
 #include "policy/util.h"
@@ -43,6 +44,7 @@ struct statistics {
 	struct nvmxd *nvmxd;
 	struct connection *connection;
 	struct writer *writer;
+	struct stale *stale;
 	char *source;
 	uint64_t interval;	/* us; 0: off */
 	bool connected;
@@ -53,11 +55,8 @@ struct statistics {
 	sd_bus_slot *listing;	/* a round is under way: ListStatistics has been called */
 	bool list_again;	/* and another one is wanted after it */
 
-	struct vm *vms;
+	struct vm *vms;		/* by id */
 	size_t n_vms;
-	/* Running domains that may have an element of nobody's. */
-	char (*doubted)[VIR_UUID_STRING_BUFLEN];
-	size_t n_doubted;
 };
 
 static void list(struct statistics *s);
@@ -77,24 +76,41 @@ static uint64_t now(const struct statistics *s)
 
 /* ---- the VMs ---- */
 
+/* Of the first with that id, or a higher one. */
+static size_t place(const struct statistics *s, uint64_t id)
+{
+	size_t low = 0, high = s->n_vms;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->vms[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static struct vm *find(const struct statistics *s, uint64_t id)
 {
-	for (size_t i = 0; i < s->n_vms; i++)
-		if (s->vms[i].id == id)
-			return &s->vms[i];
-	return NULL;
+	size_t i = place(s, id);
+
+	return i < s->n_vms && s->vms[i].id == id ? &s->vms[i] : NULL;
 }
 
 static struct vm *add(struct statistics *s, const struct element *e)
 {
 	_cleanup_free_ char *name = strdup(e->name);
+	size_t i = place(s, e->id);
 	struct vm *p;
 
 	p = name ? reallocarray(s->vms, s->n_vms + 1, sizeof(*p)) : NULL;
 	if (!p)
 		return NULL;
 	s->vms = p;
-	p += s->n_vms++;
+	p += i;
+	memmove(p + 1, p, (s->n_vms++ - i) * sizeof(*p));
 	*p = (struct vm) { .id = e->id, .pid = e->pid, .start_time = e->start_time, .name = steal_ptr(name) };
 	snprintf(p->uuid, sizeof(p->uuid), "%s", e->uuid);
 	return p;
@@ -200,26 +216,10 @@ static void end_if_done(struct statistics *s)
 
 /* ---- elements of nobody's ---- */
 
-static void doubt(const char *uuid, void *userdata)
+static bool is_written(const char *uuid, void *userdata)
 {
-	struct statistics *s = userdata;
-	char (*p)[VIR_UUID_STRING_BUFLEN];
+	const struct statistics *s = userdata;
 
-	for (size_t i = 0; i < s->n_doubted; i++)
-		if (streq(s->doubted[i], uuid))
-			return;
-	p = reallocarray(s->doubted, s->n_doubted + 1, sizeof(*p));
-	if (!p) {
-		log_warning("What statistics domain %s may have had before stays, for lack of memory.", uuid);
-		return;
-	}
-	s->doubted = p;
-	snprintf(p[s->n_doubted++], sizeof(*p), "%s", uuid);
-}
-
-/* Is the element of that domain one that is written here? */
-static bool is_written(const struct statistics *s, const char *uuid)
-{
 	for (size_t i = 0; i < s->n_vms; i++) {
 		const struct vm *vm = &s->vms[i];
 
@@ -230,8 +230,9 @@ static bool is_written(const struct statistics *s, const char *uuid)
 	return false;
 }
 
-static void take_away_stale(struct statistics *s, const char *uuid, int id)
+static void take_away_stale(const char *uuid, int id, void *userdata)
 {
+	struct statistics *s = userdata;
 	struct writer_job *job = calloc(1, sizeof(*job));
 	int r = -ENOMEM;
 
@@ -247,26 +248,16 @@ static void take_away_stale(struct statistics *s, const char *uuid, int id)
 	}
 }
 
-/* Left by a process before us, or come along with a saved or migrated domain. */
-static void settle_doubts(struct statistics *s)
+static void list_now(void *userdata)
 {
-	virConnectPtr conn = connection_get(s->connection);
-
-	for (size_t i = 0; conn && i < s->n_doubted; i++) {
-		const char *uuid = s->doubted[i];
-		int id;
-
-		if (is_written(s, uuid))
-			continue;
-		id = domain_find_statistics(conn, uuid);
-		if (id >= 0)
-			take_away_stale(s, uuid, id);
-		else if (id == -EIO && connection_is_lost(s->connection))
-			break;		/* then all are doubted anew */
-	}
-	if (conn)
-		s->n_doubted = 0;
+	list(userdata);
 }
+
+static const struct stale_ops stale_ops = {
+	.found = list_now,
+	.is_written = is_written,
+	.take_away = take_away_stale,
+};
 
 /* ---- what became of it ---- */
 
@@ -304,7 +295,7 @@ static void on_done(const struct writer_job *job, void *userdata)
 	if (job->error == -EACCES)
 		say_refused(s, job->error_text ?: "out of memory");
 	if (job->vm == 0 && job->error == -EIO)
-		doubt(job->uuid, s);
+		stale_doubt_later(s->stale, job->uuid);
 	if (vm) {
 		vm->in_flight = false;
 		if (job->error) {
@@ -390,7 +381,7 @@ static int take_page(struct statistics *s, sd_bus_message *m, uint64_t *ret_last
 static void end_round(struct statistics *s)
 {
 	drop_unlisted(s);
-	settle_doubts(s);
+	stale_settle(s->stale);
 	for (size_t i = 0; i < s->n_vms; i++)
 		if (s->vms[i].wanted) {
 			arm(s);
@@ -507,17 +498,13 @@ void statistics_on_libvirt(struct statistics *s, bool connected)
 	for (size_t i = 0; i < s->n_vms; i++)
 		if (!s->vms[i].text)
 			s->vms[i].due = 0;
-	if (domain_for_each_running(connection_get(s->connection), doubt, s) < 0 &&
-	    !connection_is_lost(s->connection))
-		log_warning("libvirt's domains could not be listed, so old statistics of theirs stay: %s.",
-			    connection_error());
+	stale_doubt_all(s->stale);
 	list(s);
 }
 
 void statistics_on_domain(struct statistics *s, const char *uuid)
 {
-	doubt(uuid, s);
-	list(s);
+	stale_doubt(s->stale, uuid);
 }
 
 /* ---- the whole ---- */
@@ -575,6 +562,8 @@ int statistics_new(sd_event *event, struct nvmxd *nvmxd, struct connection *conn
 	s->source = strdup(source);
 	r = s->source ? writer_new(event, uri, on_done, s, &s->writer) : -ENOMEM;
 	if (r >= 0)
+		r = stale_new(event, connection, &stale_ops, s, &s->stale);
+	if (r >= 0)
 		r = nvmxd_listen(nvmxd, NVMXD_MANAGER, "VMXStarted", on_vmx_started, s);
 	if (r >= 0)
 		r = nvmxd_listen(nvmxd, "org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties, s);
@@ -592,13 +581,13 @@ struct statistics *statistics_free(struct statistics *s)
 	if (!s)
 		return NULL;
 	writer_free(s->writer);
+	stale_free(s->stale);
 	sd_bus_slot_unref(s->listing);
 	sd_event_source_disable_unref(s->timer);
 	sd_event_source_disable_unref(s->stop_timer);
 	for (size_t i = 0; i < s->n_vms; i++)
 		vm_clear(&s->vms[i]);
 	free(s->vms);
-	free(s->doubted);
 	free(s->source);
 	sd_event_unref(s->event);
 	free(s);
