@@ -315,6 +315,9 @@ static void wait_for_something(struct pollfd *fds, unsigned int nr, uint64_t lim
 	forget_the_gone();
 	for (i = nr_vms; at_random && i > 0; i--)
 		vm_set_random(&vms[i - 1]);
+	/* What it sets itself is told, too, and no reason not to wait. */
+	if (nr > 1)
+		read_events();
 	round_ns = now() - began;
 }
 
