@@ -49,7 +49,7 @@
  * would not come to it: a round takes longer than what they leave to the program.  Where a
  * round takes many times as long, as on a debug kernel, they may last half of it.
  */
-#define MAX_PAUSE_NS	1000000
+#define MAX_PAUSE_NS	2000000
 #define MAX_PAUSE_VMX_NS 200000
 /* Rounds after which a VM is looked at. */
 #define LOOK_EVERY	8
