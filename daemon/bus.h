@@ -70,6 +70,8 @@ void manager_bus_vm_removed(const struct bus *bus, const struct vm *vm);
 const char *vm_bus_path(const struct vm *vm, char path[VM_PATH_MAX]);
 /* An id as a path ends with it: digits without a leading zero, so that each VM has one. */
 bool vm_bus_parse_id(const char *s, uint64_t *ret);
+/* That VM, or VMGone or NoSuchVM. */
+int vm_bus_find(const struct bus *bus, uint64_t id, struct vm **ret, sd_bus_error *error);
 const struct bus *vm_bus_get(void);	/* once vm_bus_add() was called */
 int vm_bus_add(struct bus *bus);
 /* Tells everybody what changed; enum vm_change. */

@@ -140,20 +140,13 @@ static int method_register(sd_bus_message *call, void *userdata, sd_bus_error *e
 
 /* ---- what they tell ---- */
 
-/* A sentence that becomes one of Missing. */
-static bool is_line(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			return false;
-	return true;
-}
-
+/* A sentence that becomes one of Missing, or of the log. */
 static int check_reason(const char *reason, sd_bus_error *error)
 {
-	if (strlen(reason) > VM_ANSWER_ERROR_MAX || !is_line(reason))
-		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "The reason is longer than %d bytes, or has a control character.", VM_ANSWER_ERROR_MAX);
+	_cleanup_free_ char *sentence = NULL;
+
+	if (vm_answer_check_line("reason", reason, VM_ANSWER_ERROR_MAX, &sentence) < 0)
+		return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, sentence ?: "The reason is not valid.");
 	return 0;
 }
 
@@ -179,16 +172,6 @@ static int method_set_state(sd_bus_message *call, void *userdata, sd_bus_error *
 	return r < 0 ? r : sd_bus_reply_method_return(call, NULL);
 }
 
-static int need_vm(const struct bus *bus, uint64_t id, struct vm **ret, sd_bus_error *error)
-{
-	*ret = vm_set_find(bus->vms, id);
-	if (*ret)
-		return 0;
-	if (id <= bus->vms->last_id)
-		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " is gone.", id);
-	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"), "There has been no VM %" PRIu64 ".", id);
-}
-
 static int method_tell_vm(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
 	_cleanup_free_ char *sentence = NULL;
@@ -207,7 +190,7 @@ static int method_tell_vm(sd_bus_message *call, void *userdata, sd_bus_error *er
 	if (r < 0)
 		return r;
 	source_answered(s);
-	r = need_vm(bus, id, &vm, error);
+	r = vm_bus_find(bus, id, &vm, error);
 	if (r < 0)
 		return r;
 
@@ -239,7 +222,7 @@ static int method_tell_unknown(sd_bus_message *call, void *userdata, sd_bus_erro
 	if (r < 0)
 		return r;
 	source_answered(s);
-	r = need_vm(bus, id, &vm, error);
+	r = vm_bus_find(bus, id, &vm, error);
 	if (r >= 0)
 		r = check_reason(reason, error);
 	if (r < 0)

@@ -356,26 +356,37 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+int vm_bus_find(const struct bus *bus, uint64_t id, struct vm **ret, sd_bus_error *error)
+{
+	struct vm *vm = vm_set_find(bus->vms, id);
+
+	if (vm) {
+		*ret = vm;
+		return 0;
+	}
+	if (id <= bus->vms->last_id)
+		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " is gone.", id);
+	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
+				 "There has been no VM %" PRIu64 "; \"nvmxctl list\" lists the VMs.", id);
+}
+
 static int find(sd_bus *sd_bus, const char *path, const char *interface, void *userdata,
 		void **ret_found, sd_bus_error *error)
 {
 	const struct bus *bus = userdata;
 	struct vm *vm;
 	uint64_t id;
+	int r;
 
 	if (strncmp(path, VM_PATH_PREFIX "/", strlen(VM_PATH_PREFIX "/")) != 0 ||
 	    !vm_bus_parse_id(path + strlen(VM_PATH_PREFIX "/"), &id))
 		return 0;
 
-	vm = vm_set_find(bus->vms, id);
-	if (vm) {
-		*ret_found = vm;
-		return 1;
-	}
-	if (id <= bus->vms->last_id)
-		return sd_bus_error_setf(error, NVMX_ERROR("VMGone"), "VM %" PRIu64 " is gone.", id);
-	return sd_bus_error_setf(error, NVMX_ERROR("NoSuchVM"),
-				 "There has been no VM %" PRIu64 "; \"nvmxctl list\" lists the VMs.", id);
+	r = vm_bus_find(bus, id, &vm, error);
+	if (r < 0)
+		return r;
+	*ret_found = vm;
+	return 1;
 }
 
 static int enumerate(sd_bus *sd_bus, const char *prefix, void *userdata, char ***ret_nodes,

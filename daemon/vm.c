@@ -301,8 +301,8 @@ static int take_identity(struct vm *vm, const struct vm_answer *answer)
 
 /* ---- what sources tell ---- */
 
-/* D-Bus has checked that it is UTF-8; in what is shown and logged no line may end. */
-static int check_line(const char *what, const char *s, size_t max, char **ret_error)
+/* D-Bus has checked that it is UTF-8. */
+int vm_answer_check_line(const char *what, const char *s, size_t max, char **ret_error)
 {
 	if (strlen(s) > max)
 		return error_set(ret_error, -EINVAL, "The %s is longer than %zu bytes.", what, max);
@@ -319,15 +319,15 @@ int vm_answer_check(const struct vm_answer *answer, char **ret_error)
 
 	if (!*answer->name)
 		return error_set(ret_error, -EINVAL, "The name is empty.");
-	r = check_line("name", answer->name, VM_ANSWER_NAME_MAX, ret_error);
+	r = vm_answer_check_line("name", answer->name, VM_ANSWER_NAME_MAX, ret_error);
 	if (r < 0)
 		return r;
 	if (*answer->uuid && (!proc_parse_uuid(answer->uuid, uuid) || !streq(uuid, answer->uuid)))
 		return error_set(ret_error, -EINVAL, "\"%.64s\" is not a uuid in lower case.", answer->uuid);
-	r = check_line("origin", answer->origin, VM_ANSWER_ORIGIN_MAX, ret_error);
+	r = vm_answer_check_line("origin", answer->origin, VM_ANSWER_ORIGIN_MAX, ret_error);
 	if (r < 0)
 		return r;
-	r = check_line("error", answer->error, VM_ANSWER_ERROR_MAX, ret_error);
+	r = vm_answer_check_line("error", answer->error, VM_ANSWER_ERROR_MAX, ret_error);
 	if (r < 0)
 		return r;
 	if (strlen(answer->settings) > VM_ANSWER_SETTINGS_MAX)

@@ -147,6 +147,8 @@ struct vm_answer {
 #define VM_ANSWER_SETTINGS_MAX	65536
 #define VM_ANSWER_ERROR_MAX	4096
 
+/* Of one text, which what names, as it may be shown and logged: no line ends in it.  -EINVAL. */
+int vm_answer_check_line(const char *what, const char *s, size_t max, char **ret_error);
 /* What may be told at all; *ret_error says what is wrong.  -EINVAL. */
 int vm_answer_check(const struct vm_answer *answer, char **ret_error);
 /*
