@@ -5,7 +5,8 @@
 #
 #   make help	says what there is
 
-VERSION		:= 0.1
+# Of everything: programs, modules, packages.
+VERSION		:= $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 SANITIZE	?=
 BUILD		?= build
 B		:= $(BUILD)$(if $(SANITIZE),/asan)
@@ -46,23 +47,29 @@ HELP		:=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-include $(wildcard policy/build.mk daemon/build.mk daemon/libvirt/build.mk client/build.mk units/build.mk man/build.mk \
+include $(wildcard debian/build.mk policy/build.mk daemon/build.mk daemon/libvirt/build.mk client/build.mk units/build.mk man/build.mk \
 	tests/machine/debug/build.mk kmod/build.mk tests/unit/build.mk \
 	tests/fuzz/build.mk tests/bus/build.mk tests/libvirt/build.mk tests/faults/build.mk tests/metrics/build.mk \
 	tests/machine/guest/build.mk tests/machine/build.mk tests/bench/build.mk tests/mutants/build.mk tests/kmod/build.mk tests/install/build.mk tests/drift/build.mk tests/layers/build.mk)
 
-.PHONY: all test-programs install clean help
+.PHONY: all programs test-programs install install-programs clean help
 
 all: $(ALL)
+
+# Without the modules, which DKMS builds for whom has the packages.
+programs: $(filter-out module,$(ALL))
 
 test-programs: $(TEST_PROGRAMS)
 
 install: $(INSTALL)
 
+install-programs: $(filter-out install-module,$(INSTALL))
+
 clean:
 	rm -rf $(BUILD)
 
 HELP		+= 'all		everything that is installed' \
+		   'programs	the same without the kernel modules' \
 		   'install		install it, under DESTDIR if that is set' \
 		   'clean		remove $(BUILD)'
 
@@ -78,7 +85,9 @@ help:
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+
+$(patsubst %.c,$(B)/%.o,$(shell grep -l NVMX_VERSION */*.c */*/*.c)): debian/changelog
 
 # Not in the machine's root, where services have such names, nor in a kernel's source.
 -include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms -o \

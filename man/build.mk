@@ -12,7 +12,10 @@ HELP		+= 'pictures		the pictures of the README, in man/pictures'
 .PHONY: install-man check-man pictures
 install-man: $(MAN_PAGES)
 	set -e; for page in $^; do \
-		$(INSTALL_BIN) -D -m 644 $$page $(DESTDIR)$(prefix)/share/man/man$${page##*.}/$${page##*/}; \
+		to=$(DESTDIR)$(prefix)/share/man/man$${page##*.}/$${page##*/}; \
+		$(INSTALL_BIN) -d $${to%/*}; \
+		sed '/^\.TH /s/@VERSION@/$(VERSION)/' $$page >$$to; \
+		chmod 644 $$to; \
 	done
 
 check-man: $(MAN_PAGES)

@@ -18,6 +18,7 @@ UNIT_FILES := \
 	units/60-nvmx.rules:/lib/udev/rules.d/60-nvmx.rules \
 	units/modprobe.conf:/lib/modprobe.d/00-nvmx.conf \
 	units/sysusers.conf:/usr/lib/sysusers.d/nvmx.conf \
+	units/sysusers-metrics.conf:/usr/lib/sysusers.d/nvmx-metrics.conf \
 	units/tmpfiles.conf:/usr/lib/tmpfiles.d/nvmx.conf \
 	units/org.nvmx1.conf:/usr/share/dbus-1/system.d/org.nvmx1.conf \
 	units/org.nvmx1.service:/usr/share/dbus-1/system-services/org.nvmx1.service \

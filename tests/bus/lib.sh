@@ -35,6 +35,9 @@ comes() {
 	if soon "$@"; then ok "$what"; else not_ok "$what" "never: $*" "$(tail -n 5 "$T/nvmxd.log" 2>/dev/null)"; fi
 }
 
+# What all of it says that it is.
+VERSION=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$SOURCE/debian/changelog")
+
 # ---- the scene ----
 
 NVMX_UID=64721

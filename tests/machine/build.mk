@@ -197,7 +197,7 @@ LONG		+= check-selftests-long
 # A new make after the packages are there: fragments ask pkg-config when they are read.  The
 # machines go first, which keep one place of tests/run busy while the others take turns.
 check:
-	@tools/install-packages build kernels test machine
+	@tools/install-packages build kernels deb test machine
 	@$(MAKE) --no-print-directory check-run
 
 check-run:
