@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What all JSON files of nvmx have in common: syntax, places, types.  json-c reads,
- * json-place.c finds lines and keys that come twice.
+ * json-place.c finds lines, keys that come twice, and what json-c should not have read.
  */
 #include <stdarg.h>
 
@@ -118,7 +118,7 @@ static int parse_json(struct json_file *f, const char *text, size_t size)
 	tokener = json_tokener_new_ex(POLICY_DEPTH_MAX + 1);
 	if (!tokener)
 		return -ENOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 
 	/* With length, so that a text cut short is told from one with an error. */
 	f->object = json_tokener_parse_ex(tokener, text, size);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the line of every value in a JSON text, and keys that come twice.  It
- * runs after json-c, which has checked the grammar and the depth, and so is
- * short: it only has to find where values begin and end.
+ * Finds the line of every value in a JSON text, keys that come twice, and what
+ * is not JSON as RFC 8259 has it.  json-c has read the text before, but takes more
+ * than that; its own strict mode differs from version to version: 0.16 saturates a
+ * number that is too large, 0.18 refuses it, and every string that is not ASCII.
  */
 #include "policy/json-place.h"
 #include "policy/policy.h"
@@ -47,10 +48,10 @@ static bool take(struct scanner *s, char c)
 	return true;
 }
 
-/* What json-c took and this does not is not plain JSON. */
-static int odd(struct scanner *s)
+/* What json-c took and RFC 8259 does not. */
+static int odd(struct scanner *s, const char *why)
 {
-	return error_set(s->ret_error, -EBADMSG, "This is not plain JSON.");
+	return error_set(s->ret_error, -EBADMSG, "This is not JSON: %s.", why);
 }
 
 /* Past a string; its raw text without the quotes. */
@@ -59,15 +60,15 @@ static int scan_string(struct scanner *s, const char **ret, size_t *ret_len)
 	const char *start;
 
 	if (!take(s, '"'))
-		return odd(s);
+		return odd(s, "a string in double quotes is expected");
 	for (start = s->p; s->p < s->end && *s->p != '"'; s->p++) {
 		if (*s->p == '\\')
 			s->p++;
-		else if (*s->p == '\n')
-			return odd(s);
+		if (s->p < s->end && (unsigned char)*s->p < ' ')
+			return odd(s, "a control character in a string must be escaped");
 	}
 	if (s->p >= s->end)
-		return odd(s);
+		return odd(s, "a string does not end");
 
 	*ret = start;
 	*ret_len = s->p - start;
@@ -118,14 +119,14 @@ static int scan_object(struct scanner *s, const char *path)
 			return -ENOMEM;
 		}
 		if (!take(s, ':'))
-			return odd(s);
+			return odd(s, "a colon is expected");
 		skip_space(s);
 		r = scan_value(s, member);
 		if (r < 0)
 			return r;
 	} while (take(s, ','));
 
-	return take(s, '}') ? 0 : odd(s);
+	return take(s, '}') ? 0 : odd(s, "a comma or } is expected");
 }
 
 static int scan_array(struct scanner *s, const char *path)
@@ -147,16 +148,65 @@ static int scan_array(struct scanner *s, const char *path)
 		if (!take(s, ','))
 			break;
 	}
-	return take(s, ']') ? 0 : odd(s);
+	return take(s, ']') ? 0 : odd(s, "a comma or ] is expected");
 }
 
-/* Past a number, true, false or null, of which nothing else begins with n. */
-static void scan_word(struct scanner *s)
+static size_t digits(const char *p, const char *end)
 {
-	if (*s->p == 'n')
-		s->places->n_nulls++;
-	while (s->p < s->end && !strchr(",]} \t\r\n", *s->p))
+	size_t n = 0;
+
+	while (p + n < end && p[n] >= '0' && p[n] <= '9')
+		n++;
+	return n;
+}
+
+/* RFC 8259, section 6: no sign but a minus, no zero in front, digits around the point. */
+static bool is_number(const char *p, const char *end)
+{
+	size_t n;
+
+	if (p < end && *p == '-')
+		p++;
+	n = digits(p, end);
+	if (n == 0 || (n > 1 && *p == '0'))
+		return false;
+	p += n;
+	if (p < end && *p == '.') {
+		n = digits(p + 1, end);
+		if (n == 0)
+			return false;
+		p += 1 + n;
+	}
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		n = digits(p, end);
+		if (n == 0)
+			return false;
+		p += n;
+	}
+	return p == end;
+}
+
+static bool is_word(const char *p, const char *end, const char *word)
+{
+	return (size_t)(end - p) == strlen(word) && memcmp(p, word, end - p) == 0;
+}
+
+/* Past a number, true, false or null. */
+static int scan_word(struct scanner *s)
+{
+	const char *start = s->p;
+
+	while (s->p < s->end && !strchr(",:]} \t\r\n", *s->p))
 		s->p++;
+	if (is_word(start, s->p, "null"))
+		s->places->n_nulls++;
+	else if (!is_word(start, s->p, "true") && !is_word(start, s->p, "false") &&
+		 !is_number(start, s->p))
+		return odd(s, "a value is expected");
+	return 0;
 }
 
 static int scan_value(struct scanner *s, const char *path)
@@ -166,7 +216,7 @@ static int scan_value(struct scanner *s, const char *path)
 	int r;
 
 	if (s->p >= s->end || s->depth > POLICY_DEPTH_MAX)
-		return odd(s);
+		return odd(s, "a value is expected");
 	r = add_place(s, path);
 	if (r < 0)
 		return r;
@@ -179,7 +229,7 @@ static int scan_value(struct scanner *s, const char *path)
 	else if (*s->p == '"')
 		r = scan_string(s, &ignored, &len);
 	else
-		scan_word(s);
+		r = scan_word(s);
 	s->depth--;
 	return r;
 }
@@ -203,6 +253,11 @@ int json_places_scan(const char *text, size_t size, struct json_places *ret,
 
 	skip_space(&s);
 	r = scan_value(&s, "");
+	if (r >= 0) {
+		skip_space(&s);
+		if (s.p < s.end)
+			r = odd(&s, "something follows the object");
+	}
 	if (r < 0) {
 		*ret_line = s.line;
 		if (r == -ENOMEM)
