@@ -89,6 +89,6 @@ $(B)/%.o: %.c
 
 $(patsubst %.c,$(B)/%.o,$(shell grep -l NVMX_VERSION */*.c */*/*.c)): debian/changelog
 
-# Not in the machine's root, where services have such names, nor in a kernel's source.
+# Not in the roots, where services and the like have such names, nor in a kernel's source.
 -include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms -o \
-	-path $(B)/machine/kernel \) -prune -o -type f -name '*.d' -print 2>/dev/null)
+	-path $(B)/machine/kernel -o -path $(B)/suite \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -6,20 +6,41 @@
 #   KREL_name		its release
 #   HEADERS_name	what to build modules against, default: Debian's headers of KREL_name
 #   FLAVOUR_name	of Debian's: linux-headers-FLAVOUR and linux-image-FLAVOUR depend on it
+#   SUITE_name		the Debian it is of
+#
+# A kernel of another Debian than this is, or of backports that this has not, is built in
+# a root that tests/suite/root makes, by the same makefiles: KERNEL_IN_name.
 #
 # KREL=RELEASE takes another kernel instead, whose headers are there.
 
-DEBIAN_KERNELS	:= 6.1 6.12
+DEBIAN_KERNELS	:= 6.1 6.12 trixie-6.12 7.3
 FLAVOUR_6.1	:= amd64
+SUITE_6.1	:= bookworm
 FLAVOUR_6.12	:= 6.12-cloud-amd64
+SUITE_6.12	:= bookworm
+FLAVOUR_trixie-6.12 := cloud-amd64
+SUITE_trixie-6.12 := trixie
+FLAVOUR_7.3	:= cloud-amd64/backports
+SUITE_7.3	:= trixie
 KERNELS		:= $(DEBIAN_KERNELS) $(DEBUG_KERNEL)
 
+HOST_SUITE	:= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 release_of	= $(shell dpkg-query -W -f '$${Depends}' linux-headers-$(1) 2>/dev/null | \
 		    sed -n 's/.*linux-headers-\([^ ,]*\).*/\1/p')
-$(foreach k,$(DEBIAN_KERNELS),$(eval KREL_$(k) := $(call release_of,$(FLAVOUR_$(k)))))
+# The metapackage of backports is not installed, what it depends on is.
+release_of_backports = $(shell dpkg-query -W -f '$${Version} $${Package}\n' 'linux-headers-[0-9]*-$(1)' 2>/dev/null | \
+		    sed -n '/~bpo/s/ linux-headers-/ /p' | sort -V | tail -n 1 | cut -d' ' -f2)
+release_of_flavour = $(if $(filter %/backports,$(1)),$(call release_of_backports,$(1:%/backports=%)),$(call release_of,$(1)))
+own_kernel	= $(and $(filter $(HOST_SUITE),$(SUITE_$(1))),$(or $(filter-out %/backports,$(FLAVOUR_$(1))),$(KREL_$(1))))
+$(foreach k,$(DEBIAN_KERNELS),$(if $(filter $(HOST_SUITE),$(SUITE_$k)),$(eval KREL_$k := $(call release_of_flavour,$(FLAVOUR_$k)))))
+OWN_KERNELS	:= $(foreach k,$(DEBIAN_KERNELS),$(if $(call own_kernel,$k),$k))
+OTHER_KERNELS	:= $(filter-out $(OWN_KERNELS),$(DEBIAN_KERNELS))
+
+SUITE_B		:= $(BUILD)/suite
+$(foreach k,$(OTHER_KERNELS),$(eval KERNEL_IN_$k := tests/suite/in $(SUITE_B)/$(SUITE_$k)))
 
 # What is tested: the kernel that is asked for, or all of Debian's.
-CHECK_KERNELS	= $(DEBIAN_KERNELS)
+CHECK_KERNELS	= $(OWN_KERNELS)
 ifneq ($(KERNEL)$(KREL),)
 CHECK_KERNELS	= $(KERNEL)
 endif
@@ -31,7 +52,7 @@ endif
 KREL_$(KERNEL)	:= $(KREL)
 KERNELS		:= $(sort $(KERNELS) $(KERNEL))
 endif
-KERNEL		?= $(firstword $(KERNELS))
+KERNEL		?= $(firstword $(OWN_KERNELS) $(KERNELS))
 KREL		?= $(KREL_$(KERNEL))
 
 KMOD_B		:= $(BUILD)/kmod
@@ -48,7 +69,8 @@ module: $(KMOD_KOS)
 
 # prepare knows what it depends on, the installed kernel packages among it, and leaves
 # the tree alone if nothing changed.
-$(KERNELS:%=$(KMOD_B)/%/tree/.prepared): $(KMOD_B)/%/tree/.prepared: FORCE
+$(filter-out $(OTHER_KERNELS:%=$(KMOD_B)/%/tree/.prepared),$(KERNELS:%=$(KMOD_B)/%/tree/.prepared)): \
+		$(KMOD_B)/%/tree/.prepared: FORCE
 	@mkdir -p $(KMOD_B)/$*
 	@[ '$(KREL_$*)' ] || { echo 'no headers of kernel $*; install $(FLAVOUR_$*:%=linux-headers-%)' >&2; exit 1; }
 	@kmod/prepare --quiet --kernel '$(KREL_$*)' --headers '$(call kmod_headers,$*)' \
@@ -61,6 +83,22 @@ $(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_O
 	$(MAKE) -C $(call kmod_headers,$*) M=$(abspath $(KMOD_B)/$*/tree) modules
 	strip -g -o $(KMOD_B)/$*/kvm.ko $(KMOD_B)/$*/tree/kvm.ko
 	strip -g -o $(KMOD_B)/$*/kvm-intel.ko $(KMOD_B)/$*/tree/kvm-intel.ko
+
+# Those of another Debian are as old as what this very make makes there.
+$(OTHER_KERNELS:%=$(KMOD_B)/%/kvm.ko): $(KMOD_B)/%/kvm.ko: FORCE
+	@$(MAKE) --no-print-directory $(SUITE_B)/$(SUITE_$*).stamp
+	@$(KERNEL_IN_$*) make --no-print-directory $(if $(V),,-s) module KERNEL=$*
+
+$(OTHER_KERNELS:%=$(KMOD_B)/%/kvm-intel.ko): %/kvm-intel.ko: %/kvm.ko
+	@:
+
+# The roots: brought up to date whenever something is made in one.
+$(SUITE_B)/%.stamp: FORCE
+	@mkdir -p $(@D)
+	@flock $(SUITE_B) tests/suite/root $* $(SUITE_B)/$* $(SUITE_SECTIONS)
+	@touch $@
+
+SUITE_SECTIONS	:= build kernels backports
 
 # Two that nobody can choose between would be in updates/.
 install-module: $(KMOD_KOS)

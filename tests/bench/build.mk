@@ -5,7 +5,7 @@
 
 BENCH		:= tests/bench
 BB		:= $(BUILD)/bench
-BENCH_JSON	:= $(BB)/kernel$(if $(filter-out $(firstword $(KERNELS)),$(KERNEL)),-$(KERNEL)).json
+BENCH_JSON	:= $(BB)/kernel$(if $(filter-out $(firstword $(OWN_KERNELS)),$(KERNEL)),-$(KERNEL)).json
 
 .PHONY: bench bench-run machine-bench
 

@@ -3,6 +3,11 @@
 # Sourced by what starts machines (run, shell, demo/run, verbs/run, walk/run): everything about bochs.
 # A machine is a directory of its own, so that any number can run at a time.
 
+# The kernel of scenarios that are asked for none: this Debian's own, kmod/build.mk's first.
+machine_default_kernel() {
+	(. /etc/os-release; [ "$VERSION_CODENAME" = trixie ] && echo trixie-6.12 || echo 6.1)
+}
+
 machine_dir=
 machine_bochs=
 machine_pid=

@@ -17,7 +17,8 @@ machine-bochs:
 
 # get-kernel touches the file only when Debian's kernel is a new one.
 $(DEBIAN_KERNELS:%=$(BM)/kernel/%/release): $(BM)/kernel/%/release: FORCE
-	@PATH=$$PATH:/sbin:/usr/sbin $(TM)/get-kernel linux-image-$(FLAVOUR_$*) $(@D)
+	@$(if $(KERNEL_IN_$*),$(MAKE) --no-print-directory $(SUITE_B)/$(SUITE_$*).stamp)
+	@PATH=$$PATH:/sbin:/usr/sbin $(KERNEL_IN_$*) $(TM)/get-kernel linux-image-$(FLAVOUR_$*) $(@D)
 
 $(BM)/loader/bootimage: $(TM)/loader/bootimage.c $(TM)/loader/boot.h
 	@mkdir -p $(@D)
@@ -59,19 +60,19 @@ SELFTESTS_VERSION := $(lastword $(subst -, ,$(KERNEL)))
 
 machine-selftests: machine-small
 	@mkdir -p $(BM)/selftests
-	@$(TM)/selftests/make-selftests $(SELFTESTS_VERSION) $(BM)/selftests/$(SELFTESTS_VERSION).cpio
+	@$(KERNEL_IN_$(KERNEL)) $(TM)/selftests/make-selftests $(SELFTESTS_VERSION) $(BM)/selftests/$(SELFTESTS_VERSION).cpio
 
 # ---- the full machine ----------------------------------------------------------
 
 # Files that are touched only if what is in them changes: a machine's section of packages.
 SECTION_full	:= image
 SECTION_dkms	:= dkms-image
-section_of	= sed -n '/^\[$(1)\]$$/,/^\[/ { /^[[\#]/d; /^ *$$/d; p }' packages
+section_of	= tools/install-packages --list $(1)
 $(BM)/full/packages $(BM)/dkms/packages: $(BM)/%/packages: packages FORCE
 	@mkdir -p $(@D)
 	@$(call section_of,$(SECTION_$*)) | cmp -s - $@ || $(call section_of,$(SECTION_$*)) >$@
 
-$(BM)/dkms/base.stamp: $(BM)/kernel/6.1/release
+$(BM)/dkms/base.stamp: $(BM)/kernel/$(firstword $(OWN_KERNELS))/release
 $(BM)/full/base.stamp $(BM)/dkms/base.stamp: $(BM)/%/base.stamp: $(BM)/%/packages $(TM)/full/make-base
 	$(TM)/full/make-base $(@D)/base $$(cat $<)
 	@touch $@
@@ -123,10 +124,10 @@ machine-full: $(BM)/full/root.img $(BM)/loader/boot.rom machine-bochs
 
 # ---- the machine on which DKMS has the modules ---------------------------------
 
-$(BM)/dkms/root.img: $(BM)/dkms/base.stamp $(BM)/kernel/6.1/release $(wildcard $(TM)/dkms/*) \
+$(BM)/dkms/root.img: $(BM)/dkms/base.stamp $(BM)/kernel/$(firstword $(OWN_KERNELS))/release $(wildcard $(TM)/dkms/*) \
 		$(addprefix $(TM)/full/,image.sh init masked-units) \
 		$(shell find kmod -type f) Makefile $(wildcard */build.mk tests/*/build.mk)
-	PATH=$$PATH:/sbin:/usr/sbin $(TM)/dkms/make-image $(@D)/base $(BM)/kernel/6.1 . $(@D)
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/dkms/make-image $(@D)/base $(BM)/kernel/$(firstword $(OWN_KERNELS)) . $(@D)
 
 # A prompt on the full machine.
 machine-shell:
@@ -197,7 +198,7 @@ LONG		+= check-selftests-long
 # A new make after the packages are there: fragments ask pkg-config when they are read.  The
 # machines go first, which keep one place of tests/run busy while the others take turns.
 check:
-	@tools/install-packages build kernels deb test machine
+	@tools/install-packages build kernels deb test metrics machine
 	@$(MAKE) --no-print-directory check-run
 
 check-run:
@@ -209,7 +210,7 @@ check-run:
 	@MAKE='$(MAKE)' tests/run $(MACHINE_CHECKS) $(filter-out $(MACHINE_CHECKS),$(CHECK))
 
 check-long:
-	@tools/install-packages build test machine
+	@tools/install-packages build test metrics machine
 	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all test-programs
 	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-selftests
 	@MAKE='$(MAKE)' tests/run $(LONG)
