@@ -8,7 +8,15 @@
 
 #include <linux/fs.h>
 #include <linux/mm_types.h>
+#include <linux/perf_event.h>
 #include <linux/rcupdate.h>
+
+#if __has_include(<asm/virt.h>)
+#include <asm/virt.h>
+#else
+#include <asm/intel_pt.h>
+#include <asm/tlbflush.h>
+#endif
 
 #include "vmx/vmx.h"
 #include "vmx/nested.h"
@@ -33,6 +41,52 @@ static inline bool nvmx_uses_evmcs(const struct vcpu_vmx *vmx)
 	return false;
 #endif
 }
+
+/*
+ * Enter VMX operation on this CPU, which nobody takes from us, and leave it; -errno.
+ * Newer kernels do that themselves, with a @region of their own, and count who needs it.
+ */
+#if __has_include(<asm/virt.h>)
+static inline int nvmx_cpu_vmxon(struct vmcs *region)
+{
+	return x86_virt_get_ref(X86_FEATURE_VMX);
+}
+
+static inline void nvmx_cpu_vmxoff(void)
+{
+	x86_virt_put_ref(X86_FEATURE_VMX);
+}
+#else
+static inline int nvmx_cpu_vmxon(struct vmcs *region)
+{
+	u64 phys_addr = __pa(region);
+
+	/* Another hypervisor's: there is no telling what it would make of ours. */
+	if (cr4_read_shadow() & X86_CR4_VMXE)
+		return -EBUSY;
+
+	intel_pt_handle_vmx(1);
+	cr4_set_bits(X86_CR4_VMXE);
+
+	asm goto("1: vmxon %[region]\n\t"
+		 "jna %l[fault]\n\t"
+		 _ASM_EXTABLE(1b, %l[fault])
+		 : : [region] "m" (phys_addr) : "cc" : fault);
+	return 0;
+
+fault:
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+	return -EIO;
+}
+
+static inline void nvmx_cpu_vmxoff(void)
+{
+	asm volatile("vmxoff" : : : "cc");
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+}
+#endif
 
 /*
  * What runs in @mm, which get_mm_exe_file() is not exported for; put it with fput().

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of fields: every field of this kernel's vmcs12, generated from
- * vmcs12.c, with the class it has in the kernel's own list on this processor,
- * the classes that a policy may give it, and how it gets to vmcs02 and back.
+ * The table of fields: every field that this kernel's vmcs12 has on this processor,
+ * generated from vmcs12.c, with the class it has in the kernel's own list there, the
+ * classes that a policy may give it, and how it gets to vmcs02 and back.
  */
 #include <linux/nospec.h>
 #include <linux/sort.h>
@@ -15,7 +15,7 @@ struct nvmx_field_desc nvmx_fields[] = {
 	NVMX_VMCS12_FIELDS(NVMX_FIELD_DESC)
 };
 
-const unsigned int nvmx_nr_fields = ARRAY_SIZE(nvmx_fields);
+unsigned int nvmx_nr_fields __ro_after_init = ARRAY_SIZE(nvmx_fields);
 
 /*
  * From vmcs12's own index of a field to ours, NVMX_NO_INDEX for holes.  VMREAD
@@ -103,6 +103,20 @@ static int __init nvmx_field_cmp(const void *a, const void *b)
 	return (int)x->encoding - (int)y->encoding;
 }
 
+/*
+ * Newer kernels' vmcs12 has only what the processor has controls for, and nothing
+ * at all without nesting: then the table is that of any processor.
+ */
+static void __init nvmx_fields_drop(void)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < nvmx_nr_fields; i++)
+		if (!nvmx_nested || get_vmcs12_field_offset(nvmx_fields[i].encoding) >= 0)
+			nvmx_fields[nr++] = nvmx_fields[i];
+	nvmx_nr_fields = nr;
+}
+
 static int __init nvmx_fields_sort(void)
 {
 	unsigned int i;
@@ -114,11 +128,11 @@ static int __init nvmx_fields_sort(void)
 		struct nvmx_field_desc *field = &nvmx_fields[i];
 		short offset = get_vmcs12_field_offset(field->encoding);
 
-		if (WARN_ON_ONCE(offset < 0 ||
-				 ROL16(field->encoding | 1, 6) >= ARRAY_SIZE(nvmx_indices)))
+		if (WARN_ON_ONCE(ROL16(field->encoding | 1, 6) >= ARRAY_SIZE(nvmx_indices)))
 			return -EINVAL;
 
-		field->offset = offset;
+		/* Without nesting nobody asks where. */
+		field->offset = max_t(short, offset, 0);
 		nvmx_indices[ROL16(field->encoding, 6)] = i;
 		if (nvmx_is_u64_field(field->encoding))
 			nvmx_indices[ROL16(field->encoding | 1, 6)] = i;
@@ -157,6 +171,7 @@ int __init nvmx_fields_init(bool nested)
 
 	nvmx_nested = nested;
 
+	nvmx_fields_drop();
 	r = nvmx_fields_sort();
 	if (r)
 		return r;

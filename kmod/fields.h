@@ -18,7 +18,7 @@ struct nvmx_field_desc {
 };
 
 extern struct nvmx_field_desc nvmx_fields[];
-extern const unsigned int nvmx_nr_fields;
+extern unsigned int nvmx_nr_fields;
 /* Not only the kernel's own list. */
 extern bool nvmx_knows_all_fields;
 

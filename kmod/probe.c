@@ -7,44 +7,9 @@
  * any, and they have been seen to differ.
  */
 #include <linux/cpu.h>
-#include <linux/perf_event.h>
 #include <linux/smp.h>
 
-#include <asm/intel_pt.h>
-#include <asm/tlbflush.h>
-
 #include "fields.h"
-
-/* Enter VMX operation on this CPU, which nobody takes from us; -errno. */
-static int __init nvmx_probe_vmxon(struct vmcs *region)
-{
-	u64 phys_addr = __pa(region);
-
-	/* Another hypervisor's: there is no telling what it would make of ours. */
-	if (cr4_read_shadow() & X86_CR4_VMXE)
-		return -EBUSY;
-
-	intel_pt_handle_vmx(1);
-	cr4_set_bits(X86_CR4_VMXE);
-
-	asm goto("1: vmxon %[region]\n\t"
-		 "jna %l[fault]\n\t"
-		 _ASM_EXTABLE(1b, %l[fault])
-		 : : [region] "m" (phys_addr) : "cc" : fault);
-	return 0;
-
-fault:
-	cr4_clear_bits(X86_CR4_VMXE);
-	intel_pt_handle_vmx(0);
-	return -EIO;
-}
-
-static void __init nvmx_probe_vmxoff(void)
-{
-	asm volatile("vmxoff" : : : "cc");
-	cr4_clear_bits(X86_CR4_VMXE);
-	intel_pt_handle_vmx(0);
-}
 
 /* VMfailValid 12 (unsupported VMCS component) is what an absent field gives. */
 static bool __init nvmx_probe_field(unsigned long encoding)
@@ -73,7 +38,7 @@ static void __init nvmx_probe_cpu(void *arg)
 	struct nvmx_probe *probe = arg;
 	unsigned int i;
 
-	probe->r = nvmx_probe_vmxon(probe->region);
+	probe->r = nvmx_cpu_vmxon(probe->region);
 	if (probe->r)
 		return;
 
@@ -85,7 +50,7 @@ static void __init nvmx_probe_cpu(void *arg)
 			nvmx_fields[i].flags |= NVMX_FIELD_ABSENT;
 	vmcs_clear(probe->vmcs);
 
-	nvmx_probe_vmxoff();
+	nvmx_cpu_vmxoff();
 }
 
 int __init nvmx_probe_fields(void)

@@ -122,7 +122,7 @@ struct nvmx_info {
 #define NVMX_FIELD_ABSENT	(1U << 3)	/* this processor does not have it: INTERCEPT only */
 
 /**
- * struct nvmx_field - one field of this kernel's vmcs12
+ * struct nvmx_field - one field that this kernel's vmcs12 has on this processor
  * @encoding: field encoding (SDM vol. 3, appendix B); for a 64-bit field that
  *	of the full field, which stands for its high half too
  * @width: NVMX_WIDTH_*
@@ -157,6 +157,8 @@ struct nvmx_field {
  *	If the room is smaller, as many as fit are written.
  * @entry_size: in; sizeof(struct nvmx_field)
  * @fields: in; struct nvmx_field[], sorted by encoding
+ *
+ * Without NVMX_FEATURE_NESTED, those of any processor.
  *
  * EINVAL: entry_size is not one that the kernel knows.
  */
