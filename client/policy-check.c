@@ -25,10 +25,21 @@ static void on_error(const char *sentence, void *userdata)
 
 static void put_good(const struct check *c, const char *file, const struct policy *p)
 {
-	if (!c->client->args->quiet)
-		fprintf(pager_out(c->client), "%s: policy %s, %s.\n", file, p->name, c->table ?
-			"with fields and classes that this kernel has" :
-			"as far as can be told without a kernel");
+	FILE *f = pager_out(c->client);
+	size_t left_out = 0;
+
+	if (c->client->args->quiet)
+		return;
+
+	fprintf(f, "%s: policy %s, %s", file, p->name, c->table ?
+		"with fields and classes that this kernel has" :
+		"as far as can be told without a kernel");
+	for (size_t i = 0; i < p->n_fields && c->table; i++)
+		if (field_is_elsewhere(c->table, p->fields[i].name))
+			fprintf(f, "%s%s", left_out++ ? ", " : ", without ", p->fields[i].name);
+	if (left_out > 0)
+		fprintf(f, ", which this processor or kernel lacks");
+	fprintf(f, ".\n");
 }
 
 static bool is_usable(const struct check *c, const struct policy_set *set, const struct policy *p)

@@ -316,6 +316,8 @@ static int apply_field(const struct policy_field *f, struct assignment *a, char 
 	_cleanup_free_ char *place = NULL;
 	int i, r;
 
+	if (field_is_elsewhere(a->table, f->name))
+		return 0;
 	if (asprintf(&place, "Metadata, line %u, <field>: ", f->line) < 0)
 		place = NULL;
 	i = field_lookup(a->table, place ?: "", f->name, ret_error);

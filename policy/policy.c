@@ -69,6 +69,8 @@ int policy_check(const struct policy *p, const struct field_table *table, char *
 		_cleanup_free_ char *place = policy_field_place(p, f);
 		int i, r;
 
+		if (field_is_elsewhere(table, f->name))
+			continue;
 		i = field_lookup(table, place ?: "", f->name, ret_error);
 		if (i < 0)
 			return i;

@@ -91,6 +91,11 @@ struct field_table {
 int field_find(const struct field_table *table, const char *name);
 int field_find_encoding(const struct field_table *table, uint32_t encoding);
 bool field_allows(const struct nvmx_field *field, unsigned int shadow_class);
+/*
+ * A field that other kernels or processors have.  A file or metadata may name it, and it is
+ * left out: they go from host to host, and what L1 cannot access is as good in any class.
+ */
+bool field_is_elsewhere(const struct field_table *table, const char *name);
 
 /*
  * Groups, as in changes: "ar-bytes", "exit-information".  field_group_name()

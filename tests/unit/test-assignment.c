@@ -187,6 +187,9 @@ struct refused {
 
 static const struct refused refused[] = {
 	{ "GUEST_FOO", "read-only", -ENXIO, { "GUEST_FOO", "nvmxctl fields" } },
+	{ "GUEST_S_CET", "intercept", -ENXIO,
+	  { "This kernel's vmcs12 has no field GUEST_S_CET on this processor, so L1 cannot access it",
+	    "only policy files and metadata" } },
 	{ "guest_rip", "read-only", -ENXIO, { "guest_rip", "did you mean GUEST_RIP" } },
 	{ "ar_bytes", "read-only", -ENXIO, { "ar_bytes" } },
 	{ "", "read-only", -ENXIO, { "nvmxctl fields" } },

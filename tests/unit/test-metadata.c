@@ -186,6 +186,19 @@ static void test_resolve(void **state)
 	assert_int_equal(a->vmwrite_any_field, NVMX_VMWRITE_ANY_HIDE);
 }
 
+/* A domain that was defined on, or comes from, a host that has more. */
+static void test_field_elsewhere(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = builtin();
+	_cleanup_assignment_ struct assignment *a = NULL;
+	_cleanup_metadata_ struct metadata *m = NULL;
+
+	assert_int_equal(metadata_parse("<policy><field name='HOST_SSP' class='read-write'/>"
+					"<field name='HOST_RSP' class='read-only'/></policy>", &m, NULL), 0);
+	assert_int_equal(metadata_resolve(m, set, &test_table, "stock", &a, NULL), 0);
+	assert_int_equal(class_of(a, "HOST_RSP"), NVMX_CLASS_READ_ONLY);
+}
+
 static const struct bad unresolvable[] = {
 	{ "<policy name='x'/>", -ENOENT, { "Metadata, attribute name of <policy>", "\"x\"" } },
 	{ "<policy>\n<field name='GUEST_FOO' class='intercept'/></policy>", -ENXIO,
@@ -314,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_large_and_deep),
 		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_field_elsewhere),
 		cmocka_unit_test(test_unresolvable),
 	};
 

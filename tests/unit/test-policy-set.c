@@ -317,6 +317,10 @@ static void test_check(void **state)
 	} files[] = {
 		{ "{\"name\":\"x\",\"extends\":\"nowhere\",\"fields\":{\"HOST_RSP\":\"read-write\"}}", 0, {} },
 		{ "{\"name\":\"x\",\"fields\":{\"VM_EXIT_REASON\":\"read-write\"}}", 0, {} },
+		/* another processor's, another kernel's */
+		{ "{\"name\":\"x\",\"fields\":{\"TSC_MULTIPLIER\":\"read-only\",\"GUEST_S_CET\":\"read-write\"}}", 0, {} },
+		{ "{\"name\":\"x\",\"fields\":{\"GUEST_S_CET\":\"read-write\",\"GUEST_S_CAT\":\"read-write\"}}",
+		  -ENXIO, { "/x.json:1: .fields.GUEST_S_CAT: ", "vmcs12 has no field" } },
 		{ "{\"name\":\"x\",\n\"fields\":{\"GUEST_FOO\":\"intercept\"}}", -ENXIO,
 		  { "/x.json:2: .fields.GUEST_FOO: ", "vmcs12 has no field" } },
 		{ "{\"name\":\"x\",\"fields\":{\"HOST_RSP\":\"read-only\",\"GUEST_INTR_STATUS\":\"read-only\"}}",
@@ -340,6 +344,21 @@ static void test_check(void **state)
 			assert_sentence(e, files[i].words[0], files[i].words[1]);
 		assert_null(e);
 	}
+}
+
+/* Fields that another processor or kernel has are left out, the others hold. */
+static void test_field_elsewhere(void **state)
+{
+	_cleanup_policy_set_ struct policy_set *set = NULL;
+	_cleanup_assignment_ struct assignment *a = NULL;
+	struct dirs *d = *state;
+
+	put(d->low, "x.json", "{\"name\":\"x\",\"fields\":{\"GUEST_S_CET\":\"read-write\",\"HOST_RSP\":\"read-only\"}}");
+	set = load(d);
+	assert_string_equal(d->errors, "");
+	assert_int_equal(policy_set_resolve(set, &test_table, "x", &a, NULL), 0);
+	assert_int_equal(class_of(a, "HOST_RSP"), NVMX_CLASS_READ_ONLY);
+	assert_int_equal(class_of(a, "GUEST_RIP"), NVMX_CLASS_READ_WRITE);
 }
 
 /* Who writes a field's name where a policy belongs is told what it is. */
@@ -453,6 +472,7 @@ int main(void)
 		TEST(test_loops),
 		TEST(test_not_on_this_kernel),
 		TEST(test_check),
+		TEST(test_field_elsewhere),
 		TEST(test_field_for_policy),
 		TEST(test_without_table),
 		TEST(test_broken_stock),
