@@ -40,7 +40,7 @@ SUITE_B		:= $(BUILD)/suite
 $(foreach k,$(OTHER_KERNELS),$(eval KERNEL_IN_$k := tests/suite/in $(SUITE_B)/$(SUITE_$k)))
 
 # What is tested: the kernel that is asked for, or all of Debian's.
-CHECK_KERNELS	= $(OWN_KERNELS)
+CHECK_KERNELS	= $(DEBIAN_KERNELS)
 ifneq ($(KERNEL)$(KREL),)
 CHECK_KERNELS	= $(KERNEL)
 endif

@@ -2,11 +2,15 @@
 #
 # What can be said of the kernel side without running it.
 
-.PHONY: check-kmod check-dkms check-abi
+.PHONY: check-kmod check-prepare check-dkms check-abi
 
 check-kmod:
-	@status=0; tests/kmod/layers || status=1; for release in $(foreach k,$(filter-out $(OTHER_KERNELS),$(CHECK_KERNELS)),'$(KREL_$(k))'); do \
-		tests/kmod/prepare "$$release" || status=1; done; exit $$status
+	@$(if $(filter $(OTHER_KERNELS),$(CHECK_KERNELS)),$(MAKE) --no-print-directory $(sort $(foreach k,$(filter $(OTHER_KERNELS),$(CHECK_KERNELS)),$(SUITE_B)/$(SUITE_$k).stamp)))
+	@status=0; tests/kmod/layers || status=1; $(foreach k,$(CHECK_KERNELS),$(if $(KERNEL_IN_$k),\
+		$(KERNEL_IN_$k) make --no-print-directory -s check-prepare KERNEL=$k,tests/kmod/prepare '$(KREL_$k)') || status=1;) exit $$status
+
+check-prepare:
+	@tests/kmod/prepare '$(KREL)'
 
 check-dkms: $(BUILD)/machine/kernel/$(firstword $(OWN_KERNELS))/release
 	@tests/kmod/dkms '$(KREL_$(firstword $(OWN_KERNELS)))' $(<D)/root '$(VERSION)'
