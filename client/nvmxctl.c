@@ -38,7 +38,7 @@ static const struct verb verbs[] = {
 	{ "fields", "[DOMAIN]", "List VMCS fields, and their classes for a VM", 0, 1, verb_fields, 0,
 	  "\nFLAGS: eager (written at each entry into L2), slow (a change makes the next\n"
 	  "entry take the slow path), lazy (fetched at each exit if shadowed), absent (this\n"
-	  "processor does not have it).\n" },
+	  "processor does not have it), lossy (it does not keep all its bits).\n" },
 	{ "stats",  "DOMAIN", "Show a VM's counters, and its exits by field", 1, 1, verb_stats,
 	  ARGS_VCPU,
 	  "\nThey count from the creation of the vCPUs and are never reset.\n" },

@@ -74,7 +74,7 @@ static u8 __init nvmx_classes_allowed(const struct nvmx_field_desc *field)
 	u8 allowed = BIT(NVMX_CLASS_INTERCEPT);
 
 	/* L0 writes the error while L1 runs, and no copy to the shadow VMCS follows. */
-	if (!nvmx_can_shadow() || field->flags & NVMX_FIELD_ABSENT ||
+	if (!nvmx_can_shadow() || field->flags & (NVMX_FIELD_ABSENT | NVMX_FIELD_LOSSY) ||
 	    field->encoding == VM_INSTRUCTION_ERROR)
 		return allowed;
 

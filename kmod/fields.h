@@ -27,8 +27,9 @@ void nvmx_fields_set_stock(const unsigned long *vmread, const unsigned long *vmw
 int nvmx_fields_init(bool nested);
 
 /*
- * Sets NVMX_FIELD_ABSENT of the fields that some CPU lacks; of those in the kernel's
- * own list it knows.  -errno: a CPU could not be asked.
+ * Sets NVMX_FIELD_ABSENT of the fields that some CPU lacks, and NVMX_FIELD_LOSSY of those
+ * that one does not keep the bits of; of the kernel's own list nothing is asked, KVM shadows
+ * it anyway.  -errno: a CPU could not be asked.
  */
 int nvmx_probe_fields(void);
 

@@ -156,6 +156,8 @@ static const char *why_refused(const struct nvmx_field *field)
 {
 	if (field->flags & NVMX_FIELD_ABSENT)
 		return "because kvm_intel does not find it in this processor";
+	if (field->flags & NVMX_FIELD_LOSSY)
+		return "because this processor does not keep all its bits";
 	if (streq(field->name, "VM_INSTRUCTION_ERROR"))
 		return "because L0 writes it while L1 runs";
 	if (field_allows(field, NVMX_CLASS_READ_ONLY) && is_ar_bytes(field->name))

@@ -30,7 +30,7 @@ static const char *const width_names[] = {
 };
 
 /* By the number of the bit. */
-static const char *const field_flag_names[] = { "eager", "slow", "lazy", "absent" };
+static const char *const field_flag_names[] = { "eager", "slow", "lazy", "absent", "lossy" };
 
 static const char *to_string(const char *const *names, size_t n, unsigned int value)
 {

@@ -37,10 +37,11 @@ static void test_names(void **state)
 	assert_string_equal(width_to_string(NVMX_WIDTH_32), "32");
 	assert_null(width_to_string(4));
 	assert_string_equal(field_flag_to_string(2), "lazy");
-	assert_null(field_flag_to_string(4));
+	assert_null(field_flag_to_string(5));
 	for (unsigned int bit = 0; field_flag_to_string(bit); bit++)
 		assert_int_equal(field_flag_from_string(field_flag_to_string(bit)), bit);
 	assert_int_equal(NVMX_FIELD_ABSENT, 1 << field_flag_from_string("absent"));
+	assert_int_equal(NVMX_FIELD_LOSSY, 1 << field_flag_from_string("lossy"));
 	assert_int_equal(field_flag_from_string("fast"), -EDOM);
 }
 
@@ -206,6 +207,9 @@ static const struct refused refused[] = {
 	{ "VM_INSTRUCTION_ERROR", "read-write", -EOPNOTSUPP, { "VM_INSTRUCTION_ERROR" } },
 	{ "GUEST_INTR_STATUS", "read-write", -EOPNOTSUPP,
 	  { "GUEST_INTR_STATUS cannot be read-write, because kvm_intel does not find it in this processor",
+	    "only be intercept" } },
+	{ "VIRTUAL_APIC_PAGE_ADDR", "read-only", -EOPNOTSUPP,
+	  { "VIRTUAL_APIC_PAGE_ADDR cannot be read-only, because this processor does not keep all its bits",
 	    "only be intercept" } },
 };
 

@@ -126,14 +126,17 @@ struct nvmx_info {
  * @encoding: field encoding (SDM vol. 3, appendix B); for a 64-bit field that
  *	of the full field, which stands for its high half too
  * @width: NVMX_WIDTH_*
+#define NVMX_FIELD_LOSSY	(1U << 4)	/* it does not keep all its bits: INTERCEPT only */
  * @kind: NVMX_KIND_*
  * @stock_class: class in the kernel's own list (its policy "stock") on this
  *	processor
  * @allowed_classes: bit (1 << NVMX_CLASS_*) set for each class a policy may
  *	give the field; NVMX_CLASS_INTERCEPT is always allowed.  Never more than
  *	that: VM_INSTRUCTION_ERROR, which L0 writes while L1 runs, and fields that
- *	are absent.  READ_WRITE never: AR_BYTES, of which an emulated VMWRITE drops
- *	the reserved bits, and a shadow VMCS may not.
+ *	are absent or lossy: a VMCS of some CPU of the host does not give back each
+ *	value that was written to it, which L1 would see by the class.  READ_WRITE
+ *	never: AR_BYTES, of which an emulated VMWRITE drops the reserved bits, and a
+ *	shadow VMCS may not.
  * @flags: NVMX_FIELD_*
  * @reserved: zero
  * @name: the kernel's name, as in arch/x86/include/asm/vmx.h; NUL-terminated

@@ -19,7 +19,8 @@ extern const char fields_txt[], fields_txt_end[], fields_cpu_txt[], fields_cpu_t
 static const char *const widths[] = { "16", "64", "32", "natural" };
 static const char *const kinds[] = { "control", "exit-information", "guest-state", "host-state" };
 static const char *const classes[] = { "intercept", "read-only", "read-write" };
-static const char *const flags[] = { "eager", "slow", "lazy", "absent" };
+static const char *const flags[] = { "eager", "slow", "lazy", "absent", "lossy" };
+#define NR_FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 /* What may not be shadowed is told; all else may be. */
 static void test_classes_and_flags(const struct nvmx_field *f)
@@ -29,18 +30,18 @@ static void test_classes_and_flags(const struct nvmx_field *f)
 
 	if (f->encoding >= GUEST_ES_AR_BYTES && f->encoding <= GUEST_TR_AR_BYTES)
 		allowed = 3;
-	if (f->flags & NVMX_FIELD_ABSENT || f->encoding == VM_INSTRUCTION_ERROR)
+	if (f->flags & (NVMX_FIELD_ABSENT | NVMX_FIELD_LOSSY) || f->encoding == VM_INSTRUCTION_ERROR)
 		allowed = 1;
 	expect_is(f->allowed_classes, allowed, "%s: allowed classes", f->name);
 
-	expect(!(f->flags & ~0xfU), "%s: known flags", f->name);
+	expect(!(f->flags >> NR_FLAGS), "%s: known flags", f->name);
 	expect(!(f->flags & NVMX_FIELD_EAGER) != !(f->flags & NVMX_FIELD_SLOW) || !vmcs02,
 	       "%s: eager or slow, as a field of vmcs02", f->name);
 	expect(vmcs02 || !(f->flags & (NVMX_FIELD_EAGER | NVMX_FIELD_SLOW)),
 	       "%s: neither, as none of vmcs02", f->name);
 	expect(!(f->flags & NVMX_FIELD_LAZY) || f->flags & NVMX_FIELD_SLOW, "%s: lazy and slow", f->name);
 	if (f->stock_class == NVMX_CLASS_READ_WRITE)
-		expect(!(f->flags & (NVMX_FIELD_SLOW | NVMX_FIELD_ABSENT)),
+		expect(!(f->flags & (NVMX_FIELD_SLOW | NVMX_FIELD_ABSENT | NVMX_FIELD_LOSSY)),
 		       "%s: not slow, as stock has it read-write", f->name);
 }
 
@@ -126,7 +127,7 @@ static bool line_of(const struct nvmx_field *f, char *ret, size_t size)
 			n += snprintf(ret + n, size - n, "%s%s", c ? "," : "", classes[c]);
 	if (n < size)
 		n += snprintf(ret + n, size - n, " %s", f->flags ? "" : "-");
-	for (c = 0; c < 4 && n < size; c++)
+	for (c = 0; c < NR_FLAGS && n < size; c++)
 		if (f->flags & 1U << c)
 			n += snprintf(ret + n, size - n, "%s%s",
 				      f->flags & ((1U << c) - 1) ? "," : "", flags[c]);
