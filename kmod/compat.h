@@ -89,6 +89,18 @@ static inline void nvmx_cpu_vmxoff(void)
 #endif
 
 /*
+ * The vCPU with that index, NULL if there is none.  6.1 before 6.1.129 has kvm_get_vcpu()
+ * give vCPU 0 for an index that is out of range.
+ */
+static inline struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, int index)
+{
+	if (index < 0 || index >= atomic_read(&kvm->online_vcpus))
+		return NULL;
+
+	return kvm_get_vcpu(kvm, index);
+}
+
+/*
  * What runs in @mm, which get_mm_exe_file() is not exported for; put it with fput().
  * NULL: nothing that has a file.  Where get_file_rcu() is a macro it takes the file,
  * and fails for one that is being replaced.

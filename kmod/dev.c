@@ -554,18 +554,20 @@ static int nvmx_ioctl_open_vm(struct file *file, union nvmx_arg *arg)
 
 static int nvmx_dev_open(struct inode *inode, struct file *file)
 {
+	struct nvmx_reader *reader;
 	struct nvmx_file *nfile;
 
 	nfile = nvmx_file_new(task_active_pid_ns(current));
 	if (!nfile)
 		return -ENOMEM;
 
-	nfile->reader = nvmx_reader_new(nfile->ns);
-	if (!nfile->reader) {
+	reader = nvmx_reader_new(nfile->ns);
+	if (IS_ERR(reader)) {
 		nvmx_file_free(nfile);
-		return -ENOMEM;
+		return PTR_ERR(reader);
 	}
 
+	nfile->reader = reader;
 	file->private_data = nfile;
 	return stream_open(inode, file);
 }

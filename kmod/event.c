@@ -2,8 +2,10 @@
 /*
  * Lifecycle records.  Each open of the device is a reader with a backlog of its
  * own; one that is full drops what comes and says so once it is read, so that a
- * reader that does not read costs a bounded amount and harms nobody else.
+ * reader that does not read costs a bounded amount and harms nobody else.  Each
+ * record goes round all readers under a lock, so a user has a bounded number of them.
  */
+#include <linux/cred.h>
 #include <linux/kfifo.h>
 #include <linux/pid_namespace.h>
 #include <linux/poll.h>
@@ -15,6 +17,8 @@
 struct nvmx_reader {
 	/* In nvmx_readers. */
 	struct list_head node;
+	/* Who opened it. */
+	kuid_t uid;
 	/* Whose pids the records name. */
 	struct pid_namespace *ns;
 	wait_queue_head_t wait;
@@ -26,21 +30,43 @@ struct nvmx_reader {
 static LIST_HEAD(nvmx_readers);
 static DEFINE_SPINLOCK(nvmx_readers_lock);
 
+static unsigned int nvmx_readers_of(kuid_t uid)
+{
+	struct nvmx_reader *reader;
+	unsigned int n = 0;
+
+	lockdep_assert_held(&nvmx_readers_lock);
+
+	list_for_each_entry(reader, &nvmx_readers, node)
+		n += uid_eq(reader->uid, uid);
+
+	return n;
+}
+
 struct nvmx_reader *nvmx_reader_new(struct pid_namespace *ns)
 {
 	struct nvmx_reader *reader;
+	bool too_many;
 
 	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
 	if (!reader)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 
+	reader->uid = current_uid();
 	reader->ns = ns;
 	INIT_KFIFO(reader->backlog);
 	init_waitqueue_head(&reader->wait);
 
 	spin_lock(&nvmx_readers_lock);
-	list_add(&reader->node, &nvmx_readers);
+	too_many = nvmx_readers_of(reader->uid) >= NVMX_MAX_OPENS;
+	if (!too_many)
+		list_add(&reader->node, &nvmx_readers);
 	spin_unlock(&nvmx_readers_lock);
+
+	if (too_many) {
+		kfree(reader);
+		return ERR_PTR(-EMFILE);
+	}
 
 	return reader;
 }
@@ -69,7 +95,7 @@ void nvmx_event(u32 type, const struct nvmx_vm_name *vm)
 		event.pid = pid_nr_ns(vm->owner, reader->ns);
 		/* Once one is lost, none may overtake the record that says so. */
 		if (reader->lost || !kfifo_put(&reader->backlog, event))
-			reader->lost += reader->lost < U32_MAX;
+			WRITE_ONCE(reader->lost, reader->lost + (reader->lost < U32_MAX));
 		wake_up_interruptible(&reader->wait);
 	}
 	spin_unlock(&nvmx_readers_lock);
@@ -92,7 +118,7 @@ static bool nvmx_reader_next(struct nvmx_reader *reader, struct nvmx_event *even
 			.lost = reader->lost,
 		};
 		found = reader->lost;
-		reader->lost = 0;
+		WRITE_ONCE(reader->lost, 0);
 	}
 	spin_unlock(&nvmx_readers_lock);
 

@@ -22,6 +22,7 @@ void nvmx_event(u32 type, const struct nvmx_vm_name *vm);
 
 struct nvmx_reader;
 
+/* -ENOMEM, -EMFILE */
 struct nvmx_reader *nvmx_reader_new(struct pid_namespace *ns);
 void nvmx_reader_free(struct nvmx_reader *reader);
 ssize_t nvmx_reader_read(struct nvmx_reader *reader, char __user *buf, size_t len,

@@ -209,7 +209,7 @@ u64 nvmx_slot_publish(struct nvmx_policy_slot *slot, struct nvmx_policy_obj *pol
 
 	spin_lock(&slot->lock);
 	old = slot->policy;
-	WRITE_ONCE(slot->policy, policy);
+	slot->policy = policy;
 	generation = ++slot->generation;
 	spin_unlock(&slot->lock);
 

@@ -97,8 +97,8 @@ int nvmx_vm_counters(struct nvmx_vm *vm, struct nvmx_counters *counters,
 		kvm_for_each_vcpu(i, vcpu, vm->kvm)
 			nvmx_add_vcpu(vcpu, counters, counts);
 	} else {
-		vcpu = kvm_get_vcpu(vm->kvm, counters->vcpu);
-		if (counters->vcpu >= 0 && vcpu)
+		vcpu = nvmx_get_vcpu(vm->kvm, counters->vcpu);
+		if (vcpu)
 			nvmx_add_vcpu(vcpu, counters, counts);
 		else
 			r = -ENOENT;

@@ -167,7 +167,7 @@ void nvmx_switch_policy(struct kvm_vcpu *vcpu)
 	if (in_use && !vmx->nested.need_vmcs12_to_shadow_sync)
 		copy_shadow_to_vmcs12(vmx);
 
-	vmx->nvmx.policy = nvmx_vm_policy_in_force(vmx->nvmx.vm);
+	WRITE_ONCE(vmx->nvmx.policy, nvmx_vm_policy_in_force(vmx->nvmx.vm));
 	nvmx_program(vcpu);
 	vcpu->stat.nested_policy_switches++;
 	trace_nvmx_policy_switch(vcpu);

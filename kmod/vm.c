@@ -76,7 +76,7 @@ struct nvmx_vm *nvmx_vm_new(struct kvm *kvm)
 	mutex_lock(&nvmx_vms_lock);
 	vm->name.id = ++nvmx_last_id;
 	list_add_tail(&vm->node, &nvmx_vms);
-	nvmx_nr_vms++;
+	WRITE_ONCE(nvmx_nr_vms, nvmx_nr_vms + 1);
 	/* Before anybody can find it, and have another record sent. */
 	nvmx_event(NVMX_EVENT_VM_CREATED, &vm->name);
 	mutex_unlock(&nvmx_vms_lock);
@@ -88,12 +88,12 @@ void nvmx_vm_detach(struct nvmx_vm *vm)
 {
 	mutex_lock(&nvmx_vms_lock);
 	list_del(&vm->node);
-	nvmx_nr_vms--;
+	WRITE_ONCE(nvmx_nr_vms, nvmx_nr_vms - 1);
 	mutex_unlock(&nvmx_vms_lock);
 
 	/* Whoever holds a fd is past kvm after this. */
 	mutex_lock(&vm->lock);
-	vm->kvm = NULL;
+	WRITE_ONCE(vm->kvm, NULL);
 	mutex_unlock(&vm->lock);
 
 	nvmx_window_cancel(vm);
@@ -283,40 +283,43 @@ void nvmx_vm_put_in_force(struct nvmx_vm *vm)
 	}
 }
 
+/* Would "VMWRITE any field" become another than what L1 has seen? */
+static bool nvmx_vm_is_too_late(const struct nvmx_vm *vm, const struct nvmx_classes *classes)
+{
+	lockdep_assert_held(&vm->lock);
+
+	return vm->vmxon && classes->vmwrite_any_field != vm->slot.policy->vmwrite_any_field;
+}
+
 int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,
 		       u64 *generation, u32 *bad_encoding)
 {
-	struct nvmx_policy_obj *policy;
+	struct nvmx_policy_obj *policy = NULL;
 	int r;
 
-	*bad_encoding = NVMX_NO_FIELD;
-
-	/* First, and for a policy that is at fault too: the fd's VM is no more. */
-	mutex_lock(&vm->lock);
-	if (!vm->kvm) {
-		r = -ENODEV;
-		goto unlock;
+	/* First: memory may be long in coming, and who lists VMs waits for the lock. */
+	r = nvmx_classes_check(classes, bad_encoding);
+	if (!r) {
+		policy = nvmx_policy_create(classes);
+		if (!policy)
+			r = -ENOMEM;
 	}
 
-	r = nvmx_classes_check(classes, bad_encoding);
-	if (r)
-		goto unlock;
-
-	/* vm->lock holds off both the first VMXON and another change. */
-	r = -EBUSY;
-	if (vm->vmxon && classes->vmwrite_any_field != vm->slot.policy->vmwrite_any_field)
-		goto unlock;
-
-	r = -ENOMEM;
-	policy = nvmx_policy_create(classes);
-	if (!policy)
-		goto unlock;
-
-	*generation = nvmx_slot_publish(&vm->slot, policy);
-	nvmx_vm_put_in_force(vm);
-	nvmx_event(NVMX_EVENT_VM_POLICY, &vm->name);
-	r = 0;
-unlock:
+	mutex_lock(&vm->lock);
+	/* vm->lock holds off both what fixes vmwrite_any_field and another change. */
+	if (!vm->kvm) {
+		/* Also for a policy that is at fault: the fd's VM is no more. */
+		*bad_encoding = NVMX_NO_FIELD;
+		r = -ENODEV;
+	} else if (!r && nvmx_vm_is_too_late(vm, classes)) {
+		r = -EBUSY;
+	} else if (!r) {
+		*generation = nvmx_slot_publish(&vm->slot, nvmx_policy_get(policy));
+		nvmx_vm_put_in_force(vm);
+		nvmx_event(NVMX_EVENT_VM_POLICY, &vm->name);
+	}
 	mutex_unlock(&vm->lock);
+	nvmx_policy_put(policy);
+
 	return r;
 }

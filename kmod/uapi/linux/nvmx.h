@@ -61,6 +61,12 @@
 /* "No field", where an encoding is expected; no VMCS field has it. */
 #define NVMX_NO_FIELD		0xffffffffU
 
+/*
+ * Registries that one user (the real uid, root among them) may have open at a time;
+ * one more, and open(2) fails with EMFILE.  fds of VMs do not count.
+ */
+#define NVMX_MAX_OPENS		128
+
 /* ---- ioctls of the registry --------------------------------------------- */
 
 /* features of struct nvmx_info */
@@ -182,7 +188,9 @@ struct nvmx_get_fields {
  * struct nvmx_vm_info - a VM, in NVMX_LIST_VMS and NVMX_VM_GET_INFO
  * @size: out in a list; in with NVMX_VM_GET_INFO; sizeof(struct nvmx_vm_info)
  * @flags: in; zero
- * @id: out; never reused while the host is up, from 1
+ * @id: out; from 1, never reused as long as kvm_intel is loaded, and so as long as
+ *	anybody has the registry open, which keeps it loaded.  kvm_intel loaded anew
+ *	begins at 1 again; who has noted an id beyond that compares @pid and @start_time.
  * @start_time: out; the owner's start time as field 22 of /proc/PID/stat,
  *	clock ticks after boot
  * @pid: out; the process that created the VM, in the caller's pid namespace,

@@ -595,6 +595,37 @@ static void test_too_late(void)
 	test_end("hide after VMXON: EBUSY");
 }
 
+/* Nobody else has the device open. */
+static void test_many_opens(void)
+{
+	unsigned int n, there = 2 /* dev_fd, read_only_fd */;
+	int fds[NVMX_MAX_OPENS], fd;
+
+	test_begin();
+	for (n = 0; n < NVMX_MAX_OPENS - there; n++) {
+		fds[n] = open("/dev/nvmx", O_RDONLY | O_CLOEXEC);
+		if (!expect(fds[n] >= 0, "open %u: errno %d", n, errno))
+			break;
+	}
+	errno = 0;
+	expect(open("/dev/nvmx", O_RDONLY | O_CLOEXEC) < 0 && errno == EMFILE, "one more: errno %d", errno);
+	if (setreuid(1000, -1) < 0)
+		bail("setreuid");
+	fd = open("/dev/nvmx", O_RDONLY | O_CLOEXEC);
+	expect(fd >= 0, "another user's: errno %d", errno);
+	close(fd);
+	if (setreuid(0, -1) < 0)
+		bail("setreuid");
+	if (n)
+		close(fds[--n]);
+	fd = open("/dev/nvmx", O_RDONLY | O_CLOEXEC);
+	expect(fd >= 0, "after one was closed: errno %d", errno);
+	close(fd);
+	while (n)
+		close(fds[--n]);
+	test_end("more than %u registries of one user: EMFILE", NVMX_MAX_OPENS);
+}
+
 int main(void)
 {
 	struct nvmx_open_vm o = { .size = sizeof(o) };
@@ -617,6 +648,7 @@ int main(void)
 	test_lists();
 	test_open_and_counters();
 	test_too_late();
+	test_many_opens();
 	vm_free(&vm);
 	return done_testing();
 }

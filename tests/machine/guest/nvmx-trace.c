@@ -2,7 +2,8 @@
 /*
  * Tracepoints nvmx:* by tracefs, which the scenario mounts: one line for each exit that
  * is counted, with VM, vCPU and the field's name, and formats that name the fields, so
- * that perf and trace-cmd decode by themselves.
+ * that perf and trace-cmd decode by themselves.  And what is allocated under a lock, which
+ * the kernel's own tracepoints tell.
  *
  * nvmx-trace load: only makes events, for whoever records them, and prints how many.
  */
@@ -306,6 +307,74 @@ static void test_format(const char *event)
 		 dev_nr_fields);
 }
 
+/* ---- what is done under a lock ------------------------------------------- */
+
+#define PROBES "p:nvmx_test/lock %s\np:nvmx_test/unlock mutex_unlock\n"
+
+static bool add_probes(const char *lock)
+{
+	int fd = open(TRACEFS "kprobe_events", O_WRONLY | O_APPEND | O_CLOEXEC);
+	char text[200];
+	bool done;
+
+	snprintf(text, sizeof(text), PROBES, lock);
+	done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return done;
+}
+
+/*
+ * Pages that setting a policy allocates: none while a mutex is held, for those who wait
+ * for it would wait for memory, too.
+ */
+static void test_allocations(void)
+{
+	unsigned int locked = 0, pages = 0, pages_locked = 0;
+	static struct policy p;
+	char text[400], pid[20];
+	struct vm vm;
+	FILE *f;
+	int fd;
+
+	vm_new(&vm, VM_NO_BOOT);
+	fd = dev_open_vm(vm.id);
+	dev_make_policy(POLICY_LEGACY, &p);
+	/* with lockdep it is a macro, of a function of another name */
+	if (!add_probes("mutex_lock") && !add_probes("mutex_lock_nested"))
+		bail("kprobe_events");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file("set_event_pid", pid);
+	write_file("events/nvmx_test/enable", "1");
+	write_file("events/kmem/mm_page_alloc/enable", "1");
+	write_file("trace", "");
+	dev_must_set(fd, &p);
+	write_file("events/kmem/mm_page_alloc/enable", "0");
+	write_file("events/nvmx_test/enable", "0");
+	f = fopen(TRACEFS "trace", "re");
+	while (f && fgets(text, sizeof(text), f)) {
+		if (strstr(text, ": lock: "))
+			locked++;
+		else if (strstr(text, ": unlock: "))
+			locked -= locked > 0;
+		else if (strstr(text, ": mm_page_alloc: ")) {
+			pages++;
+			pages_locked += locked > 0;
+		}
+	}
+	if (!f)
+		bail("the trace");
+	fclose(f);
+	write_file("trace", "");
+	write_file("set_event_pid", "");
+	write_file("kprobe_events", "");
+	test_begin();
+	expect(pages >= 3, "pages allocated: %u", pages);
+	expect_is(pages_locked, 0, "of them with a mutex held");
+	test_end("setting a policy allocates before it locks anything");
+	close(fd);
+	vm_free(&vm);
+}
+
 /* A window's worth of events, and how many of each. */
 static int load(void)
 {
@@ -342,6 +411,7 @@ int main(int argc, char *argv[])
 	test_names();
 	test_counted();
 	test_switches();
+	test_allocations();
 	close(dev_fd);
 	return done_testing();
 }
