@@ -159,7 +159,7 @@ static int explain_refusal(const struct vm *vm, int r, uint32_t bad_encoding, ch
 	switch (r) {
 	case -EBUSY:
 		return error_set(ret_error, r,
-				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON; set it in the domain's metadata and restart the domain.",
+				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON, or read IA32_VMX_MISC; set it in the domain's metadata and restart the domain.",
 				 vm_name(vm));
 	case -ENODEV:
 		return error_set(ret_error, r, "VM %" PRIu64 " (%s) is gone.", vm->id, vm_name(vm));

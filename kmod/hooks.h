@@ -150,7 +150,7 @@ static inline bool nvmx_is_shadowed(struct vcpu_vmx *vmx, unsigned long field)
 static inline void nvmx_hide_msr_bits(struct kvm_vcpu *vcpu, struct msr_data *msr)
 {
 	if (msr->index == MSR_IA32_VMX_MISC && !msr->host_initiated &&
-	    to_vmx(vcpu)->nvmx.hides_vmwrite_any_field)
+	    nvmx_vm_shows_hidden(to_vmx(vcpu)->nvmx.vm))
 		msr->data &= ~(u64)VMX_MISC_VMWRITE_SHADOW_RO_FIELDS;
 }
 

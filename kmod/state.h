@@ -26,7 +26,7 @@ struct nvmx_vcpu {
 	struct nvmx_vm *vm;
 	/* What vmcs01 is programmed with; holds a reference. */
 	struct nvmx_policy_obj *policy;
-	/* IA32_VMX_MISC[29] reads as 0, whatever user space set. */
+	/* IA32_VMX_MISC[29] counts as 0, whatever user space set. */
 	bool hides_vmwrite_any_field;
 	/* Exits, NVMX_NR_SLOTS, once the vCPU has been in VMX operation. */
 	struct nvmx_field_count *counts;

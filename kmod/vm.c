@@ -125,10 +125,27 @@ void nvmx_vm_vmxon(struct nvmx_vm *vm)
 	mutex_lock(&vm->lock);
 	first = !vm->vmxon;
 	vm->vmxon = true;
+	vm->any_field_seen = true;
 	mutex_unlock(&vm->lock);
 
 	if (first)
 		nvmx_event(NVMX_EVENT_VM_VMXON, &vm->name);
+}
+
+/*
+ * By the VM's policy, not the vCPU's: one that is set is for good what L1 is told, though
+ * this vCPU has not taken it up.
+ */
+bool nvmx_vm_shows_hidden(struct nvmx_vm *vm)
+{
+	bool hidden;
+
+	mutex_lock(&vm->lock);
+	vm->any_field_seen = true;
+	hidden = vm->slot.policy->vmwrite_any_field == NVMX_VMWRITE_ANY_HIDE;
+	mutex_unlock(&vm->lock);
+
+	return hidden;
 }
 
 struct nvmx_vm *nvmx_vm_find(u64 id)
@@ -288,7 +305,7 @@ static bool nvmx_vm_is_too_late(const struct nvmx_vm *vm, const struct nvmx_clas
 {
 	lockdep_assert_held(&vm->lock);
 
-	return vm->vmxon && classes->vmwrite_any_field != vm->slot.policy->vmwrite_any_field;
+	return vm->any_field_seen && classes->vmwrite_any_field != vm->slot.policy->vmwrite_any_field;
 }
 
 int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,

@@ -22,13 +22,15 @@ struct nvmx_vm {
 	/* In nvmx_vms, while kvm lives. */
 	struct list_head node;
 	/*
-	 * Guards kvm, vmxon, window_owner and evmcs_shown, and every change of
-	 * policy; taken inside vcpu->mutex, never the other way.
+	 * Guards kvm, vmxon, any_field_seen, window_owner and evmcs_shown, and every
+	 * change of policy; taken inside vcpu->mutex, never the other way.
 	 */
 	struct mutex lock;
 	/* NULL once the VM is gone. */
 	struct kvm *kvm;
 	bool vmxon;
+	/* L1 may know of "VMWRITE any field", which must not change any more. */
+	bool any_field_seen;
 	/* The policy that was set, and what its vCPUs are to take up: that, or a window's. */
 	struct nvmx_policy_slot slot;
 	struct nvmx_policy_obj *in_force;
@@ -60,6 +62,8 @@ bool nvmx_vm_uses_evmcs(const struct nvmx_vm *vm);
 
 /* A vCPU executes VMXON. */
 void nvmx_vm_vmxon(struct nvmx_vm *vm);
+/* L1 reads IA32_VMX_MISC: does it find "VMWRITE any field" hidden, now and for ever? */
+bool nvmx_vm_shows_hidden(struct nvmx_vm *vm);
 
 /* -ENODEV, -EBUSY, -ENOMEM, and as nvmx_classes_check(). */
 int nvmx_vm_set_policy(struct nvmx_vm *vm, const struct nvmx_classes *classes,

@@ -126,13 +126,13 @@ struct nvmx_info {
 #define NVMX_FIELD_SLOW		(1U << 1)	/* a change by L1 sends the next entry the slow path */
 #define NVMX_FIELD_LAZY		(1U << 2)	/* fetched from vmcs02 when L1 asks; if shadowed, at every exit */
 #define NVMX_FIELD_ABSENT	(1U << 3)	/* this processor does not have it: INTERCEPT only */
+#define NVMX_FIELD_LOSSY	(1U << 4)	/* it does not keep all its bits: INTERCEPT only */
 
 /**
  * struct nvmx_field - one field that this kernel's vmcs12 has on this processor
  * @encoding: field encoding (SDM vol. 3, appendix B); for a 64-bit field that
  *	of the full field, which stands for its high half too
  * @width: NVMX_WIDTH_*
-#define NVMX_FIELD_LOSSY	(1U << 4)	/* it does not keep all its bits: INTERCEPT only */
  * @kind: NVMX_KIND_*
  * @stock_class: class in the kernel's own list (its policy "stock") on this
  *	processor
@@ -319,8 +319,11 @@ struct nvmx_policy_entry {
  *			not among its allowed_classes, or it is a READ_WRITE
  *			exit-information field and vmwrite_any_field is HIDE, or
  *			the policy would be inert (see NVMX_FEATURE_*)
- *	EBUSY		(VM) vmwrite_any_field would change and a vCPU has executed
- *			VMXON
+ *	EBUSY		(VM) vmwrite_any_field would change, and L1 may know what it was:
+ *			a vCPU has executed VMXON or read IA32_VMX_MISC, or is in VMX
+ *			operation by KVM_SET_NESTED_STATE.  So on the target of a migration
+ *			it has to be set before the vCPUs' state is, or as the default before
+ *			the VM is created.
  *	EPERM		the fd was not opened for writing
  */
 struct nvmx_policy {

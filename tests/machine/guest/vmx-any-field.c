@@ -110,7 +110,7 @@ static void test_inherit_and_hide(void)
 	vm_free(&other);
 }
 
-/* As long as no vCPU did VMXON, the choice is free. */
+/* As long as no vCPU did VMXON, and L1 has not looked, the choice is free. */
 static void test_change_before_vmxon(void)
 {
 	struct policy p;
@@ -121,13 +121,39 @@ static void test_change_before_vmxon(void)
 	fd = dev_open_vm(vm.id);
 	policy_with(POLICY_INTERCEPT_ALL, NVMX_VMWRITE_ANY_HIDE, &p);
 	dev_must_set(fd, &p);
-	check_misc(&vm, 0, 1, "hide before VMXON");
+	is(!!(vm_get_msr(&vm, MSR_IA32_VMX_MISC) & VMX_MISC_VMWRITE_ANY), 1,
+	   "hide before VMXON: user space has read the MSR");
+	vm_l1_rdmsr(&vm, MSR_IA32_VMX_BASIC);
 	policy_with(POLICY_STOCK, NVMX_VMWRITE_ANY_INHERIT, &p);
 	dev_must_set(fd, &p);
 	check_misc(&vm, 1, 1, "inherit again before VMXON");
 	vm_vmxon(&vm);
 	vm_setup(&vm, 0);
 	check_writes_work(&vm, "inherit after hide");
+	close(fd);
+	vm_free(&vm);
+}
+
+/* What L1 has read in the MSR stays true, before VMXON too. */
+static void test_change_after_read(uint32_t any)
+{
+	const char *what = any == NVMX_VMWRITE_ANY_HIDE ? "hide" : "inherit";
+	bool shown = any != NVMX_VMWRITE_ANY_HIDE;
+	struct policy p;
+	struct vm vm;
+	int fd;
+
+	vm_new(&vm, 0);
+	fd = dev_open_vm(vm.id);
+	policy_with(POLICY_STOCK, any, &p);
+	dev_must_set(fd, &p);
+	check_misc(&vm, shown, 1, what);
+	p.any = shown ? NVMX_VMWRITE_ANY_HIDE : NVMX_VMWRITE_ANY_INHERIT;
+	is(dev_set(fd, &p), (unsigned long long)-EBUSY, "%s: to the other after L1 read the MSR: EBUSY",
+	   what);
+	policy_with(POLICY_INTERCEPT_ALL, any, &p);
+	dev_must_set(fd, &p);
+	check_misc(&vm, shown, 1, "as it was, with other classes");
 	close(fd);
 	vm_free(&vm);
 }
@@ -252,6 +278,8 @@ int main(void)
 	dev_open();
 	test_inherit_and_hide();
 	test_change_before_vmxon();
+	test_change_after_read(NVMX_VMWRITE_ANY_INHERIT);
+	test_change_after_read(NVMX_VMWRITE_ANY_HIDE);
 	test_cleared_by_user(POLICY_LEGACY, false);
 	test_cleared_by_user(POLICY_LEGACY, true);
 	test_cleared_by_user(POLICY_STOCK, false);

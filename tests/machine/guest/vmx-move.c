@@ -132,6 +132,34 @@ static void test_in_l1(enum dev_policy from)
 	vm_free(&vm);
 }
 
+/* What was hidden stays so, if the target's policy comes before the state does. */
+static void test_hidden(void)
+{
+	struct policy hide, inherit;
+	struct l1_op *op;
+	struct vm vm;
+	int fd;
+
+	dev_make_policy(POLICY_STOCK, &hide);
+	dev_make_policy(POLICY_STOCK, &inherit);
+	hide.any = NVMX_VMWRITE_ANY_HIDE;
+	vm_new(&vm, 0);
+	fd = dev_open_vm(vm.id);
+	dev_must_set(fd, &hide);
+	vm_vmxon(&vm);
+	vm_setup(&vm, 0);
+	test_begin();
+	move(&vm, &fd, &hide, true);
+	op = vm_op(&vm, L1_VMWRITE, VM_EXIT_REASON, 0x55, 1);
+	expect_is(op->flags, L1_ZF, "VMWRITE of exit information: VMfailValid");
+	expect_is(op->error, VMXERR_READ_ONLY_COMPONENT, "its error");
+	expect(!(vm_l1_rdmsr(&vm, MSR_IA32_VMX_MISC) & VMX_MISC_VMWRITE_ANY), "IA32_VMX_MISC");
+	expect_is(dev_set(fd, &inherit), (unsigned long long)-EBUSY, "to inherit now");
+	test_end("hide, set on the target before the state is: L1 still finds it hidden");
+	close(fd);
+	vm_free(&vm);
+}
+
 /* ---- in the middle of L2 ------------------------------------------------- */
 
 /* The vCPU comes to user space three times in L2; *to is set, or the VM moved, each time. */
@@ -192,6 +220,7 @@ int main(void)
 		dev_make_policy(p, &policies[p]);
 	for (p = 0; p < POLICY_NR; p++)
 		test_in_l1(p);
+	test_hidden();
 	for (p = 0; p < POLICY_NR; p++)
 		test_in_l2(p, false);
 	for (p = 0; p < POLICY_NR; p++)
