@@ -246,17 +246,44 @@ static const struct feature *find_feature(const struct figures *f, double *ret_e
 	return NULL;
 }
 
+/* libvirt can name the VMX features of a CPU from this version on (its NEWS, 9.10.0). */
+#define LIBVIRT_NAMES_VMX	9010000
+
+/* How to hide a feature from L1; adds what to write. */
+static char *hiding_text(const struct figures *f, const struct feature *feature)
+{
+	const struct hint *h = f->hint;
+	unsigned long v = h->libvirt_version;
+	char *text = NULL;
+	int r;
+
+	if (h->is_domain && v >= LIBVIRT_NAMES_VMX) {
+		hint_add(commands_of(f->verdict), "<feature policy='disable' name='%s'/>", feature->property);
+		return strdup("put the line below into <cpu> of the domain (virsh edit) and start it anew");
+	}
+	hint_add(commands_of(f->verdict), "-cpu host,%s=off", feature->property);
+	if (!h->is_domain)
+		return strdup("start QEMU with the option below");
+	if (v > 0)
+		r = asprintf(&text, "start QEMU with the option below, by <qemu:commandline> in the domain (libvirt "
+			     "%lu.%lu knows no vmx-* features)", v / 1000000, v / 1000 % 1000);
+	else
+		r = asprintf(&text, "start QEMU with the option below, by <qemu:commandline> in the domain, or with "
+			     "libvirt 9.10 and later by <feature policy='disable' name='%s'/> in <cpu>",
+			     feature->property);
+	return r < 0 ? NULL : text;
+}
+
 /* What it is, and how to do without; with the command. */
 static char *feature_text(const struct figures *f, const struct feature *feature, double exits)
 {
+	_cleanup_free_ char *hiding = hiding_text(f, feature);
 	char *text;
 
-	hint_add(commands_of(f->verdict), "-cpu host,%s=off", feature->property);
 	if (asprintf(&text, "%.0f %% of them are accesses to %s (%.1f per exit of L2): L1 was offered %s, which "
 		     "this processor lacks, and no policy can shadow that field. To hide the feature from L1, "
-		     "start QEMU with the option below (in libvirt by <qemu:commandline>; libvirt 9.0 knows no "
-		     "vmx-* features)%s%s.", exits * 100 / f->accesses, feature->field, exits / f->l2_exits,
-		     feature->feature, feature->linux_l1 ? ", or a Linux L1 with " : "",
+		     "%s%s%s.", exits * 100 / f->accesses, feature->field, exits / f->l2_exits,
+		     feature->feature, hiding ?: "", feature->linux_l1 ? ", or start a Linux L1 with " : "",
 		     feature->linux_l1 ?: "") < 0)
 		return NULL;
 	return text;

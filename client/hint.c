@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "client/hint.h"
+#include "policy/libvirt-library.h"
 
 /* What every shell takes as it is, wherever it stands in a word; so it does what is not ASCII. */
 static bool is_plain(const char *s)
@@ -63,6 +64,17 @@ bool hint_has_libvirt(struct client *c)
 	       sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Libvirt",
 					  &error, &libvirt) >= 0 &&
 	       streq(libvirt, "connected");
+}
+
+unsigned long hint_libvirt_version(struct client *c)
+{
+	unsigned long version;
+	const char *ignored;
+
+	if (c->args->host || c->args->machine || libvirt_library_load(&ignored) < 0 ||
+	    libvirt.virGetVersion(&version, NULL, NULL) < 0)
+		return 0;
+	return version;
 }
 
 int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret)

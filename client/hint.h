@@ -12,10 +12,13 @@ struct hint {
 	char *nvmxctl;		/* with --host or --machine, as this one was given */
 	char *vm;		/* its name if that leads to it, else its id; for a shell */
 	bool is_domain;		/* of libvirt: --config is possible */
+	unsigned long libvirt_version;	/* as virGetVersion() has it, 9000000 is 9.0.0; 0: not known */
 };
 
 /* Can nvmxctl reach the libvirt that nvmxd has?  Asks nvmxd: once for all VMs. */
 bool hint_has_libvirt(struct client *c);
+/* Of the libvirt of this host, without asking libvirtd; 0 if that is not the one. */
+unsigned long hint_libvirt_version(struct client *c);
 /* vm has id, name and uuid; -ENOMEM. */
 int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret);
 void hint_done(struct hint *h);

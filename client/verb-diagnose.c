@@ -142,6 +142,7 @@ static int judge(struct client *c, const struct diagnose_host *host, const struc
 {
 	double seconds = (now->usec - then->usec) / 1e6;
 	bool libvirt = hint_has_libvirt(c);
+	unsigned long version = libvirt ? hint_libvirt_version(c) : 0;
 
 	for (size_t i = 0; i < json_length(now->vms); i++) {
 		struct json_object *vm = json_at(now->vms, i);
@@ -155,6 +156,7 @@ static int judge(struct client *c, const struct diagnose_host *host, const struc
 			fprintf(stderr, "nvmxctl: Out of memory.\n");
 			return STATUS_FAILED;
 		}
+		hint.libvirt_version = version;
 		json_object_array_add(verdicts, diagnose(host, before, vm, seconds, &hint));
 	}
 	diagnose_sort(verdicts);

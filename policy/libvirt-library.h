@@ -27,6 +27,7 @@
 	F(virDomainSetMetadata)			\
 	F(virGetLastErrorCode)			\
 	F(virGetLastErrorMessage)		\
+	F(virGetVersion)			\
 	F(virSetErrorFunc)
 
 struct libvirt_library {

@@ -170,6 +170,27 @@ static void test_feature(void **state)
 	       "[\"nvmxctl set 'my vm' HOST_RSP=read-write\",\"nvmxctl profile 'my vm'\"]");
 }
 
+/* How a domain's CPU hides a feature is a matter of libvirt's version. */
+static void test_feature_of_domain(void **state)
+{
+	struct json_object *v;
+
+	hint.is_domain = true;
+	hint.libvirt_version = 9000000;
+	v = verdict(vm(VM(""), 200, 100, 50, COUNTS("GUEST_PML_INDEX", 100, 0)), NULL);
+	expect_of(v, "feature", "by <qemu:commandline> in the domain (libvirt 9.0 knows no vmx-* features)",
+		  "[\"-cpu host,vmx-pml=off\"]");
+	hint.libvirt_version = 11003000;
+	v = verdict(vm(VM(""), 200, 100, 50, COUNTS("GUEST_PML_INDEX", 100, 0)), NULL);
+	expect_of(v, "feature", "put the line below into <cpu> of the domain (virsh edit)",
+		  "[\"<feature policy='disable' name='vmx-pml'/>\"]");
+	hint.libvirt_version = 0;
+	v = verdict(vm(VM(""), 200, 100, 50, COUNTS("GUEST_PML_INDEX", 100, 0)), NULL);
+	expect_of(v, "feature", "with libvirt 9.10 and later by <feature policy='disable' name='vmx-pml'/>",
+		  "[\"-cpu host,vmx-pml=off\"]");
+	hint.is_domain = false;
+}
+
 static unsigned int sum_of_percents(struct json_object *v)
 {
 	struct json_object *reasons = json_get(v, "exit_reasons");
@@ -240,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_unknown_tsc),
 		cmocka_unit_test(test_feature),
+		cmocka_unit_test(test_feature_of_domain),
 		cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_quotes),
