@@ -58,12 +58,12 @@ static bool leads_to(struct client *c, const char *name, const char *id)
 bool hint_has_libvirt(struct client *c)
 {
 	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_free_ char *libvirt = NULL;
+	_cleanup_free_ char *state = NULL;
 
 	return !c->args->machine &&
 	       sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "Libvirt",
-					  &error, &libvirt) >= 0 &&
-	       streq(libvirt, "connected");
+					  &error, &state) >= 0 &&
+	       streq(state, "connected");
 }
 
 unsigned long hint_libvirt_version(struct client *c)
@@ -77,7 +77,7 @@ unsigned long hint_libvirt_version(struct client *c)
 	return version;
 }
 
-int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret)
+int hint_of(struct client *c, struct json_object *vm, bool is_source, struct hint *ret)
 {
 	const char *where = c->args->host ?: c->args->machine, *name = json_get_text(vm, "name");
 	const char *id = json_get_text(vm, "id");
@@ -90,7 +90,7 @@ int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint 
 		h.nvmxctl = NULL;
 	h.vm = hint_quote(leads_to(c, name, id) ? name : id);
 	/* As far as can be told: all domains have a uuid. */
-	h.is_domain = libvirt && streq(json_get_text(vm, "source"), "libvirt");
+	h.is_domain = is_source && streq(json_get_text(vm, "source"), "libvirt");
 	if (!h.nvmxctl || !h.vm) {
 		hint_done(&h);
 		return -ENOMEM;

@@ -19,8 +19,8 @@ struct hint {
 bool hint_has_libvirt(struct client *c);
 /* Of the libvirt of this host, without asking libvirtd; 0 if that is not the one. */
 unsigned long hint_libvirt_version(struct client *c);
-/* vm has id, name and uuid; -ENOMEM. */
-int hint_of(struct client *c, struct json_object *vm, bool libvirt, struct hint *ret);
+/* vm has id, name and uuid; is_source: is libvirt one; -ENOMEM. */
+int hint_of(struct client *c, struct json_object *vm, bool is_source, struct hint *ret);
 void hint_done(struct hint *h);
 
 /* In quotes if a shell needs them; NULL without memory. */

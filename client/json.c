@@ -57,3 +57,30 @@ void json_add_number(struct json_object *o, const char *key, double value, int d
 	snprintf(text, sizeof(text), "%.*f", digits, value);
 	json_object_object_add(o, key, json_object_new_double_s(value, text));
 }
+
+/*
+ * An empty object in one line, as json-c has it from 0.17 on; before, it was two.  No
+ * string of JSON has a newline in it.
+ */
+static void close_up(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++) {
+		*to++ = *p;
+		if (*p == '{' && p[1] == '\n' && p[1 + strspn(p + 1, "\n ")] == '}')
+			p += strspn(p + 1, "\n ");
+	}
+	*to = '\0';
+}
+
+char *json_to_text(struct json_object *o, bool pretty)
+{
+	int flags = pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+	const char *s = json_object_to_json_string_ext(o, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+	char *text = s ? strdup(s) : NULL;
+
+	if (text)
+		close_up(text);
+	return text;
+}

@@ -207,6 +207,8 @@ int find_vm_exactly(struct client *c, const char *name, char **ret_path);
 
 struct json_object *json_get(struct json_object *o, const char *key);
 const char *json_get_text(struct json_object *o, const char *key);
+/* As JSON, the same with every json-c; NULL without memory. */
+char *json_to_text(struct json_object *o, bool pretty);
 uint64_t json_get_count(struct json_object *o, const char *key);
 double json_get_number(struct json_object *o, const char *key);
 /* Of an array or object; 0 of anything else, which is what an older nvmxd may leave us with. */

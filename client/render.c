@@ -48,11 +48,9 @@ static const struct column field_columns[] = {
 
 void render_json(FILE *f, struct json_object *o, enum json_mode mode)
 {
-	int flags = mode == JSON_PRETTY ?
-		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED : JSON_C_TO_STRING_PLAIN;
+	_cleanup_free_ char *text = json_to_text(o, mode == JSON_PRETTY);
 
-	flags |= JSON_C_TO_STRING_NOSLASHESCAPE;
-	fprintf(f, "%s\n", json_object_to_json_string_ext(o, flags));
+	fprintf(f, "%s\n", text ?: "");
 }
 
 int render_table(FILE *f, struct json_object *array, const struct column *columns, size_t n,

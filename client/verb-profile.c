@@ -377,7 +377,7 @@ static int describe(struct job *j, char **ret)
 static int make_policy(struct job *j, const char *name, char **ret)
 {
 	_cleanup_json_ struct json_object *any = NULL, *stock = NULL, *policy = NULL;
-	_cleanup_free_ char *description = NULL;
+	_cleanup_free_ char *description = NULL, *text = NULL;
 	int r;
 
 	r = get_stock(j->c, &any, &stock);
@@ -387,8 +387,8 @@ static int make_policy(struct job *j, const char *name, char **ret)
 		return r;
 	policy = profile_policy(j->profile, j->fields, stock, json_object_get_string(any) ?: "", name,
 				description);
-	if (asprintf(ret, "%s\n", json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PRETTY |
-			JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0) {
+	text = json_to_text(policy, true);
+	if (!text || asprintf(ret, "%s\n", text) < 0) {
 		*ret = NULL;
 		return out_of_memory();
 	}

@@ -113,7 +113,7 @@ static void test_vm_json(void **state)
 	start(&o);
 	render_json(o.f, vm, JSON_PRETTY);
 	assert_output(&o, "{\n  \"id\": 18446744073709551615,\n  \"vmxon\": false,\n"
-			  "  \"overrides\": {\n  }\n}\n");
+			  "  \"overrides\": {}\n}\n");
 }
 
 static void test_vm_least(void **state)
