@@ -2,6 +2,7 @@
 /* How much memory the kernel holds: see mem.h. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,28 @@ uint64_t mem_info(const char *name)
 	if (f)
 		fclose(f);
 	return value;
+}
+
+/* /proc/zoneinfo has "pagesets" and, below it, for each CPU "cpu:" and "count:", of pages. */
+uint64_t mem_free(void)
+{
+	unsigned long long pages, sum = 0;
+	bool in_pagesets = false;
+	char line[200];
+	FILE *f = fopen("/proc/zoneinfo", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "Node ", 5))
+			in_pagesets = false;
+		else if (!strncmp(line, "  pagesets", 10))
+			in_pagesets = true;
+		else if (in_pagesets && sscanf(line, " count: %llu", &pages) == 1)
+			sum += pages;
+	}
+	if (!f)
+		bail("/proc/zoneinfo");
+	fclose(f);
+	return mem_info("MemFree") + sum * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 uint64_t mem_kmalloc_objects(void)

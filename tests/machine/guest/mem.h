@@ -11,6 +11,12 @@ void mem_settle(void);
 /* A line of /proc/meminfo, in kB. */
 uint64_t mem_info(const char *name);
 
+/*
+ * Free pages, in kB: MemFree, and those on the CPUs' own lists, which it does not count.
+ * Newer kernels let these lists grow, and shrink, by tens of megabytes.
+ */
+uint64_t mem_free(void);
+
 /* Objects in use in all kmalloc caches of the accounted kind, which nvmx uses. */
 uint64_t mem_kmalloc_objects(void);
 

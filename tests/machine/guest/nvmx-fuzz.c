@@ -243,7 +243,7 @@ static void test_outcomes(unsigned long count)
 static uint64_t not_kernels(void)
 {
 	mem_settle();
-	return mem_info("MemFree") + mem_info("AnonPages");
+	return mem_free() + mem_info("AnonPages");
 }
 
 static void test_memory(unsigned long count)

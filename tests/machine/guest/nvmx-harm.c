@@ -33,7 +33,7 @@ static struct held held(void)
 	struct held h;
 
 	mem_settle();
-	h.free = mem_info("MemFree");
+	h.free = mem_free();
 	h.objects = mem_kmalloc_objects();
 	return h;
 }
@@ -42,7 +42,7 @@ static void expect_flat(const struct held *before, uint64_t kb, uint64_t objects
 {
 	struct held after = held();
 
-	expect(after.free + kb > before->free, "%s: MemFree %llu kB, then %llu kB", what,
+	expect(after.free + kb > before->free, "%s: free %llu kB, then %llu kB", what,
 	       (unsigned long long)before->free, (unsigned long long)after.free);
 	expect(before->objects && after.objects < before->objects + objects,
 	       "%s: kmalloc objects %llu, then %llu", what, (unsigned long long)before->objects,

@@ -468,11 +468,11 @@ static void test_many(unsigned int n)
 	test_begin();
 	many_windows(fd, &w, n / 10);
 	mem_settle();
-	free_before = mem_info("MemFree");
+	free_before = mem_free();
 	objects_before = mem_kmalloc_objects();
 	many_windows(fd, &w, n);
 	mem_settle();
-	free_after = mem_info("MemFree");
+	free_after = mem_free();
 	objects_after = mem_kmalloc_objects();
 	w.stop = true;
 	pthread_join(thread, NULL);
@@ -481,7 +481,7 @@ static void test_many(unsigned int n)
 	expect(c.total.policy_switches > n / 20, "windows were taken up: %llu",
 	       (unsigned long long)c.total.policy_switches);
 	/* a page or an object for each would be far more */
-	expect(free_after + n > free_before, "MemFree %llu kB, then %llu kB",
+	expect(free_after + n > free_before, "free %llu kB, then %llu kB",
 	       (unsigned long long)free_before, (unsigned long long)free_after);
 	expect(objects_after < objects_before + n / 4, "kmalloc objects %llu, then %llu",
 	       (unsigned long long)objects_before, (unsigned long long)objects_after);

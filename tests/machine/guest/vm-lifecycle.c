@@ -306,14 +306,14 @@ static void test_leaks(unsigned int lives)
 	for (i = 0; i < 60; i++)
 		one_life(i);
 	mem_settle();
-	free_before = mem_info("MemFree");
+	free_before = mem_free();
 	objects_before = mem_kmalloc_objects();
 	for (i = 0; i < lives; i++)
 		one_life(i);
 	mem_settle();
-	free_after = mem_info("MemFree");
+	free_after = mem_free();
 	objects_after = mem_kmalloc_objects();
-	note("MemFree %llu kB, then %llu kB; kmalloc objects %llu, then %llu",
+	note("free %llu kB, then %llu kB; kmalloc objects %llu, then %llu",
 	     (unsigned long long)free_before, (unsigned long long)free_after,
 	     (unsigned long long)objects_before, (unsigned long long)objects_after);
 	/* one page a life would be 4 kB a life */

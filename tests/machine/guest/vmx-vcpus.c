@@ -287,21 +287,21 @@ static void test_ends(bool killed, unsigned int n)
 	for (i = 0; i < 3; i++)
 		one_end(killed, &seed, &changes);
 	mem_settle();
-	free_before = mem_info("MemFree");
+	free_before = mem_free();
 	objects_before = mem_kmalloc_objects();
 	for (i = 0; i < n; i++)
 		one_end(killed, &seed, &changes);
 	mem_settle();
-	free_after = mem_info("MemFree");
+	free_after = mem_free();
 	objects_after = mem_kmalloc_objects();
 	/* a VM is more than 100 kB */
-	expect(free_after + 40 * n > free_before, "MemFree %llu kB, then %llu kB",
+	expect(free_after + 40 * n > free_before, "free %llu kB, then %llu kB",
 	       (unsigned long long)free_before, (unsigned long long)free_after);
 	expect(objects_after < objects_before + 2 * n, "kmalloc objects %llu, then %llu",
 	       (unsigned long long)objects_before, (unsigned long long)objects_after);
 	test_end("%u VMs %s while policies and windows change (%llu changes): memory is flat", n,
 		 killed ? "whose process is killed" : "that are closed", (unsigned long long)changes);
-	note("MemFree %llu kB, then %llu kB; kmalloc objects %llu, then %llu",
+	note("free %llu kB, then %llu kB; kmalloc objects %llu, then %llu",
 	     (unsigned long long)free_before, (unsigned long long)free_after,
 	     (unsigned long long)objects_before, (unsigned long long)objects_after);
 }
