@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kvm.ko and kvm-intel.ko, for any of several kernels: build/kmod/KERNEL/.  KERNEL is one
-# of KERNELS, by default the first; what is installed is for it.  To each belong:
+# kvm.ko, kvm-intel.ko and, where the kernel has it, kvm-amd.ko, for any of several
+# kernels: build/kmod/KERNEL/.  KERNEL is one of KERNELS, by default the first; what is
+# installed is for it.  To each belong:
 #
 #   KREL_name		its release
 #   HEADERS_name	what to build modules against, default: Debian's headers of KREL_name
@@ -61,7 +62,7 @@ kmod_kos	= $(1:%=$(KMOD_B)/%/kvm.ko) $(1:%=$(KMOD_B)/%/kvm-intel.ko)
 kmod_headers	= $(or $(HEADERS_$(1)),/usr/src/linux-headers-$(KREL_$(1)))
 KMOD_KOS	:= $(call kmod_kos,$(KERNEL))
 
-HELP		+= 'module		kvm.ko and kvm-intel.ko for kernel KREL=$(KREL)'
+HELP		+= 'module		kvm.ko, kvm-intel.ko and kvm-amd.ko for kernel KREL=$(KREL)'
 
 .PHONY: module install-module install-header FORCE
 
@@ -81,8 +82,7 @@ $(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_O
 	cp -u $(wildcard kmod/*.c kmod/*.h) $(KMOD_B)/$*/tree/nvmx/
 	cp -u kmod/uapi/linux/nvmx.h $(KMOD_B)/$*/tree/nvmx/uapi/linux/
 	$(MAKE) -C $(call kmod_headers,$*) M=$(abspath $(KMOD_B)/$*/tree) modules
-	strip -g -o $(KMOD_B)/$*/kvm.ko $(KMOD_B)/$*/tree/kvm.ko
-	strip -g -o $(KMOD_B)/$*/kvm-intel.ko $(KMOD_B)/$*/tree/kvm-intel.ko
+	for module in $(KMOD_B)/$*/tree/*.ko; do strip -g -o $(KMOD_B)/$*/$${module##*/} $$module; done
 
 # Those of another Debian are as old as what this very make makes there.
 $(OTHER_KERNELS:%=$(KMOD_B)/%/kvm.ko): $(KMOD_B)/%/kvm.ko: FORCE
@@ -102,15 +102,18 @@ SUITE_SECTIONS	:= build kernels backports
 
 # Two that nobody can choose between would be in updates/.
 install-module: $(KMOD_KOS)
-	@[ -n '$(DESTDIR)' ] || [ ! -e /lib/modules/$(KREL)/updates/dkms/kvm-intel.ko ] || \
+	@[ -n '$(DESTDIR)' ] || ! ls /lib/modules/$(KREL)/updates/dkms/kvm-intel.ko* >/dev/null 2>&1 || \
 		{ echo 'DKMS has the modules for $(KREL); renew them with make dkms-install, or run' \
 			'make dkms-uninstall first' >&2; exit 1; }
-	@[ -n '$(DESTDIR)' ] || kmod/check-vermagic '$(KREL)' $(KMOD_KOS)
+	@[ -n '$(DESTDIR)' ] || kmod/check-host '$(KREL)'
+	@[ -n '$(DESTDIR)' ] || kmod/check-vermagic '$(KREL)' $(KMOD_B)/$(KERNEL)/*.ko
 	install -d $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx
-	install -m 644 $(KMOD_KOS) $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx/
+	install -m 644 $(KMOD_B)/$(KERNEL)/*.ko $(DESTDIR)/lib/modules/$(KREL)/updates/nvmx/
 
 # Where DKMS looks for it, with all that a build on the host needs.
 DKMS_SRC	:= /usr/src/nvmx-$(VERSION)
+# Their name is between those of DKMS and of initramfs-tools, which is also their order.
+KERNEL_HOOKS	:= /etc/kernel/postinst.d/dkms-nvmx /etc/kernel/header_postinst.d/dkms-nvmx
 
 .PHONY: dkms-install dkms-uninstall
 
@@ -121,8 +124,9 @@ dkms-install:
 	rm -rf '$(DESTDIR)$(DKMS_SRC)'
 	install -d '$(DESTDIR)$(DKMS_SRC)'
 	tar -C kmod -c --owner=0 --group=0 --mode=u=rwX,go=rX --exclude=build.mk --exclude=dkms.conf.in \
-		--exclude=dkms-setup . | tar -C '$(DESTDIR)$(DKMS_SRC)' -x --no-overwrite-dir
+		--exclude=dkms-setup --exclude=kernel-hook . | tar -C '$(DESTDIR)$(DKMS_SRC)' -x --no-overwrite-dir
 	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf.in >'$(DESTDIR)$(DKMS_SRC)/dkms.conf'
+	$(foreach hook,$(KERNEL_HOOKS),install -D kmod/kernel-hook '$(DESTDIR)$(hook)' &&) true
 ifeq ($(DESTDIR),)
 	@$(dkms_setup) install '$(VERSION)' '$(KREL)'
 endif
@@ -131,7 +135,7 @@ dkms-uninstall:
 ifeq ($(DESTDIR),)
 	@$(dkms_setup) uninstall
 else
-	rm -rf '$(DESTDIR)$(DKMS_SRC)'
+	rm -rf '$(DESTDIR)$(DKMS_SRC)' $(KERNEL_HOOKS:%='$(DESTDIR)%')
 endif
 
 install-header:

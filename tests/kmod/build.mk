@@ -2,7 +2,12 @@
 #
 # What can be said of the kernel side without running it.
 
-.PHONY: check-kmod check-prepare check-dkms check-abi
+.PHONY: check-kmod check-prepare check-crcs check-dkms check-abi
+
+check-crcs: $(CHECK_KERNELS:%=check-crcs-%)
+
+$(DEBIAN_KERNELS:%=check-crcs-%): check-crcs-%: $(BUILD)/machine/kernel/%/release $(KMOD_B)/%/kvm.ko
+	@tests/kmod/crcs '$*' "$$(cat $<)" $(<D)/root $(KMOD_B)/$*
 
 check-kmod:
 	@$(if $(filter $(OTHER_KERNELS),$(CHECK_KERNELS)),$(MAKE) --no-print-directory $(sort $(foreach k,$(filter $(OTHER_KERNELS),$(CHECK_KERNELS)),$(SUITE_B)/$(SUITE_$k).stamp)))
@@ -19,4 +24,4 @@ check-dkms: $(BUILD)/machine/kernel/$(firstword $(OWN_KERNELS))/release
 check-abi:
 	@tests/kmod/abi
 
-CHECK		+= check-kmod check-dkms check-abi
+CHECK		+= check-kmod check-crcs check-dkms check-abi
