@@ -105,12 +105,6 @@ void nvmx_vmxon(struct kvm_vcpu *vcpu)
 
 	nvmx_vm_vmxon(to_vmx(vcpu)->nvmx.vm);
 
-	/*
-	 * VMXOFF leaves this set, and L1's next access to such guest state would
-	 * be answered from a vmcs02 that nothing ran with.
-	 */
-	to_vmx(vcpu)->nested.need_sync_vmcs02_to_vmcs12_rare = false;
-
 	nvmx_program(vcpu);
 }
 

@@ -62,14 +62,11 @@ static inline bool nvmx_shadows_lazy(struct vcpu_vmx *vmx)
 
 /*
  * May L1 have written to the shadow VMCS what vmcs12 lacks?  Without such fields
- * it need not even be loaded for a copy.  Nor is there anything of the kind while
- * L2 is left for SMM: RSM goes on with L2 by vmcs12, and the shadow VMCS is still
- * what L1 made of it before it entered L2.
+ * it need not even be loaded for a copy.
  */
 static inline bool nvmx_shadows_read_write(struct vcpu_vmx *vmx)
 {
-	return vmx->nvmx.policy->nr_read_write &&
-	       !(is_smm(&vmx->vcpu) && vmx->nested.smm.guest_mode);
+	return vmx->nvmx.policy->nr_read_write;
 }
 
 static inline bool nvmx_shadows_any(struct vcpu_vmx *vmx)
