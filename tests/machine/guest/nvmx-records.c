@@ -375,6 +375,37 @@ static void test_evmcs_rate(void)
 	close(reader);
 }
 
+/*
+ * With an enlightened VMCS in use every VMREAD is answered from that, whatever the class;
+ * what L1 had current before is not.
+ */
+static void test_evmcs_after_vmptrld(enum dev_policy which)
+{
+	static struct policy p;
+	struct vm vm;
+	int fd;
+
+	dev_make_policy(which, &p);
+	new_hyperv(&vm);
+	fd = dev_open_vm(vm.id);
+	dev_must_set(fd, &p);
+	test_begin();
+	vm_setup(&vm, 0);
+	vm_vmwrite(&vm, GUEST_RIP, 0x123456);
+	expect_is(vm_vmread(&vm, GUEST_RIP), 0x123456, "the VMCS by VMPTRLD");
+	launch(&vm, true, 1);
+	expect(uses_evmcs(fd), "an enlightened VMCS is in use");
+	expect_is(vm_vmread(&vm, GUEST_RIP), 0, "which has nothing in it");
+	vm_op(&vm, L1_VMCLEAR, 0, 1, 1);
+	expect(!uses_evmcs(fd), "none is in use");
+	vm_setup(&vm, 0);
+	vm_vmwrite(&vm, GUEST_RIP, 0x234567);
+	expect_is(vm_vmread(&vm, GUEST_RIP), 0x234567, "the VMCS by VMPTRLD again");
+	test_end("%s: an enlightened VMCS taken up after VMPTRLD: VMREAD reads it", p.name);
+	close(fd);
+	vm_free(&vm);
+}
+
 int main(void)
 {
 	enum dev_policy p;
@@ -388,6 +419,8 @@ int main(void)
 	test_owner_killed();
 	test_evmcs();
 	test_evmcs_rate();
+	test_evmcs_after_vmptrld(POLICY_INTERCEPT_ALL);
+	test_evmcs_after_vmptrld(POLICY_STOCK);
 	dev_test_unused();
 	return done_testing();
 }

@@ -2,8 +2,8 @@
 /*
  * The rare ways out of L1 and L2, policies switching meanwhile: into system management
  * mode and back by RSM, from L1 and from the middle of L2, which may have changed state
- * of its own that is not in SMRAM; and VMXOFF, then VMXON and the same VMCS again.  Values
- * are as without a switch.
+ * of its own that is not in SMRAM; VMREAD in the handler, which is #UD; and VMXOFF, then
+ * VMXON and the same VMCS again.  Values are as without a switch.
  */
 #include <linux/kvm.h>
 #include <string.h>
@@ -34,6 +34,53 @@ static void install_handler(struct vm *vm)
 		bail("KVM_SET_USER_MEMORY_REGION");
 	memcpy(vm->mem + SMM_HANDLER, code, sizeof(code));
 }
+
+/*
+ * Another handler: comes to user space by SMM_PORT, enters protected mode, where a VMREAD
+ * may exit, and executes one of GUEST_RIP; then tells by one of two ports what came of it,
+ * and does RSM.
+ */
+#define SMM_PORT_READ	0xe9
+#define SMM_PORT_UD	0xea
+#define SMM_STACK	0x39000
+#define SMM_ADDRESS(label) #label " - smm_vmread + " __stringify(SMM_HANDLER)
+#define __stringify(x)	___stringify(x)
+#define ___stringify(x)	#x
+
+extern const uint8_t smm_vmread[], smm_vmread_end[];
+asm(".pushsection .rodata\n"
+    "smm_vmread:\n"
+    ".code16\n"
+    "	out %al, $" __stringify(SMM_PORT) "\n"
+    "	addr32 lgdtl " SMM_ADDRESS(smm_gdtr) "\n"
+    "	addr32 lidtl " SMM_ADDRESS(smm_idtr) "\n"
+    "	mov %cr0, %eax\n"
+    "	or $1, %al\n"
+    "	mov %eax, %cr0\n"
+    "	ljmpl $8, $" SMM_ADDRESS(1f) "\n"
+    ".code32\n"
+    "1:	mov $16, %ax\n"
+    "	mov %ax, %ds\n"
+    "	mov %ax, %ss\n"
+    "	mov $" __stringify(SMM_STACK) ", %esp\n"
+    "	mov $0x681e, %eax\n"
+    "	vmread %eax, %ebx\n"
+    "	out %al, $" __stringify(SMM_PORT_READ) "\n"
+    "	rsm\n"
+    "smm_ud:\n"
+    "	out %al, $" __stringify(SMM_PORT_UD) "\n"
+    "	rsm\n"
+    ".balign 8\n"
+    "smm_gdt: .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff\n"
+    "smm_idt: .fill 6, 8, 0\n"
+    "	.word (" SMM_ADDRESS(smm_ud) ") & 0xffff, 8, 0x8e00, (" SMM_ADDRESS(smm_ud) ") >> 16\n"
+    "smm_gdtr: .word 23\n"
+    "	.long " SMM_ADDRESS(smm_gdt) "\n"
+    "smm_idtr: .word 55\n"
+    "	.long " SMM_ADDRESS(smm_idt) "\n"
+    "smm_vmread_end:\n"
+    ".code64\n"
+    ".popsection");
 
 static bool in_smm(struct vm *vm)
 {
@@ -76,6 +123,42 @@ static void smi(struct vm *vm, int fd, const struct policy *to, enum meanwhile w
 }
 
 /* ---- SMM from L1 --------------------------------------------------------- */
+
+/* Not in VMX operation there, whatever the class; and again after RSM, which costs no exit. */
+static void test_vmread_in_smm(enum dev_policy which, bool restore)
+{
+	static struct counters before, after;
+	struct vm vm;
+	int fd;
+
+	vm_new_vmx(&vm);
+	install_handler(&vm);
+	memcpy(vm.mem + SMM_HANDLER, smm_vmread, smm_vmread_end - smm_vmread);
+	fd = dev_open_vm(vm.id);
+	dev_must_set(fd, &policies[which]);
+	test_begin();
+	vm_vmwrite(&vm, GUEST_RIP, 0x123456);
+	dev_counters(fd, &before);
+	vm.m->ops[0] = (struct l1_op){ .op = L1_VMREAD, .field = GUEST_RIP };
+	vm.m->nr_ops = 1;
+	if (ioctl(vm.vcpu, KVM_SMI, 0) < 0)
+		bail("KVM_SMI");
+	expect_is(vm_run_to_port(&vm), SMM_PORT, "the SMI handler runs");
+	if (restore)
+		snapshot(&vm, true);
+	expect_is(vm_run_to_port(&vm), SMM_PORT_UD, "VMREAD is #UD in it");
+	expect(in_smm(&vm), "in system management mode");
+	vm_run(&vm);
+	expect(!in_smm(&vm), "RSM leaves it");
+	expect_is(vm.m->ops[0].value, 0x123456, "GUEST_RIP, read after it");
+	dev_counters(fd, &after);
+	expect_is(dev_reads(&after, GUEST_RIP) - dev_reads(&before, GUEST_RIP),
+		  dev_class(&policies[which], GUEST_RIP) == NVMX_CLASS_INTERCEPT, "VMREADs that exited");
+	test_end("%s: VMREAD in an SMI handler%s: #UD", policies[which].name,
+		 restore ? ", restored in it" : "");
+	close(fd);
+	vm_free(&vm);
+}
 
 static unsigned int pattern(struct l1_op *ops, enum l1_opcode op, uint64_t salt)
 {
@@ -322,6 +405,9 @@ int main(void)
 	dev_open();
 	for (p = 0; p < POLICY_NR; p++)
 		dev_make_policy(p, &policies[p]);
+	test_vmread_in_smm(POLICY_INTERCEPT_ALL, false);
+	test_vmread_in_smm(POLICY_STOCK, false);
+	test_vmread_in_smm(POLICY_STOCK, true);
 	for (p = 0; p < POLICY_NR; p++)
 		test_smm_in_l1(p);
 	for (p = 0; p < POLICY_NR; p++)
