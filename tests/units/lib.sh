@@ -10,14 +10,14 @@
 
 # ---- the host ----
 
-# make_host: its root is $R, with nothing running
-make_host() {
+# make_root LOWER: $R is a copy-on-write view of that, with nothing running
+make_root() {
 	T=$(mktemp -d /tmp/nvmx-units.XXXXXX)
 	trap end_host EXIT
 	mount -t tmpfs tmpfs "$T"
 	mkdir "$T"/{upper,work,root,cgroup}
 	R=$T/root
-	mount -t overlay -o lowerdir=/,upperdir="$T/upper",workdir="$T/work" overlay "$R"
+	mount -t overlay -o lowerdir="$1",upperdir="$T/upper",workdir="$T/work" overlay "$R"
 
 	# What this host has set up and enabled is not of the test's.
 	rm -rf "$R"/etc/systemd/system "$R"/etc/nvmx "$R"/etc/udev/rules.d
@@ -30,12 +30,17 @@ make_host() {
 	for unit in sys-kernel-{debug,tracing,config}.mount sys-fs-fuse-connections.mount dev-{hugepages,mqueue}.mount; do
 		ln -s /dev/null "$R/etc/systemd/system/$unit"
 	done
-	grep -v '^nvmx' /etc/passwd >"$R/etc/passwd"
-	grep -v '^nvmx' /etc/group >"$R/etc/group"
 
 	mount -t tmpfs -o mode=755 tmpfs "$R/run"
 	mount -t tmpfs tmpfs "$R/tmp"
 	make_devices
+}
+
+# make_host: this host, with what `make install` puts there
+make_host() {
+	make_root /
+	grep -v '^nvmx' /etc/passwd >"$R/etc/passwd"
+	grep -v '^nvmx' /etc/group >"$R/etc/group"
 	make -s -C "$SOURCE" install-units install-daemon install-nvmx-libvirt install-client install-policy DESTDIR="$R" >"$T/install.log" 2>&1 ||
 		{ echo "Bail out! make install: $(<"$T/install.log")"; exit 1; }
 	chroot "$R" systemd-sysusers 2>>"$T/install.log"
