@@ -92,14 +92,6 @@ $(OTHER_KERNELS:%=$(KMOD_B)/%/kvm.ko): $(KMOD_B)/%/kvm.ko: FORCE
 $(OTHER_KERNELS:%=$(KMOD_B)/%/kvm-intel.ko): %/kvm-intel.ko: %/kvm.ko
 	@:
 
-# The roots: brought up to date whenever something is made in one.
-$(SUITE_B)/%.stamp: FORCE
-	@mkdir -p $(@D)
-	@flock $(SUITE_B) tests/suite/root $* $(SUITE_B)/$* $(SUITE_SECTIONS)
-	@touch $@
-
-SUITE_SECTIONS	:= build kernels backports
-
 # Two that nobody can choose between would be in updates/.
 install-module: $(KMOD_KOS)
 	@[ -n '$(DESTDIR)' ] || ! ls /lib/modules/$(KREL)/updates/dkms/kvm-intel.ko* >/dev/null 2>&1 || \
