@@ -228,7 +228,8 @@ check-run:
 	@tools/logged $(BUILD)/check-asan-build.log $(MAKE) --no-print-directory -j$$(nproc) \
 		SANITIZE=address,undefined test-programs
 	@tools/logged $(BUILD)/check-suite-build.log $(MAKE) --no-print-directory suite-programs
-	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-selftests machine-check
+	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-selftests
+	@tools/logged $(BUILD)/check-kernels-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check
 	@tools/logged $(BUILD)/check-image-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-full
 	@MAKE='$(MAKE)' tests/run $(MACHINE_CHECKS) $(filter-out $(MACHINE_CHECKS),$(CHECK))
 
