@@ -393,11 +393,12 @@ static int apply_policy(const struct policy *p, struct assignment *a, struct ori
 	for (size_t k = 0; k < p->n_fields; k++) {
 		int i = field_find(a->table, p->fields[k].name);
 
-		if (field_is_elsewhere(a->table, p->fields[k].name))
-			continue;
 		if (i < 0) {
-			_cleanup_free_ char *place = policy_field_place(p, &p->fields[k]);
+			_cleanup_free_ char *place = NULL;
 
+			if (field_is_elsewhere(a->table, p->fields[k].name))
+				continue;
+			place = policy_field_place(p, &p->fields[k]);
 			return field_lookup(a->table, place ?: "", p->fields[k].name, ret_error);
 		}
 		a->classes[i] = p->fields[k].shadow_class;

@@ -8,7 +8,7 @@ SUITE_SECTIONS	:= build kernels backports deb test
 SUITE_TESTS	:= check-unit check-bus check-libvirt
 in_suite	= tests/suite/in $(SUITE_B)/$(1) make --no-print-directory BUILD=$(BUILD)/$(1)
 
-.PHONY: check-suite suite-programs $(OTHER_SUITES:%=check-suite-%) FORCE
+.PHONY: suite-programs $(OTHER_SUITES:%=check-suite-%) FORCE
 
 # Brought up to date whenever something is made in one.
 $(SUITE_B)/%.stamp: FORCE
