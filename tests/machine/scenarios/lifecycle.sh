@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# VMs come and go, and so does the module.
+# VMs come and go, and so does the module.  nvmx_lives= gives the number of VMs over which
+# memory is counted.
 . /lib.sh
 
 # Memory is counted over so many lives; a debug kernel, on which one takes seconds, says
@@ -9,7 +10,7 @@ lives=1000
 ! debug_kernel || lives=200
 
 load_modules; ok "our modules load"
-run /tests/vm-lifecycle "$lives"
+run /tests/vm-lifecycle "${nvmx_lives:-$lives}"
 run /tests/nvmx-records
 
 exec 3<>/dev/nvmx

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Shadow classes and policies as L1 sees them, on our modules.
+# Shadow classes and policies as L1 sees them, on our modules.  nvmx_sample=1 leaves out what
+# switch.sh has on two CPUs.
 . /lib.sh
 
 load_modules; ok "our modules load"
@@ -11,7 +12,7 @@ run /tests/vmx-truth
 run /tests/vmx-any-field
 run /tests/vmx-32bit
 run /tests/vmx-isolation
-run /tests/vmx-switch
+[ -n "$nvmx_sample" ] || run /tests/vmx-switch
 run /tests/vmx-move
 unload_modules; ok "our modules unload"
 done_testing
