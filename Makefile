@@ -89,6 +89,8 @@ $(B)/%.o: %.c
 
 $(patsubst %.c,$(B)/%.o,$(shell grep -l NVMX_VERSION */*.c */*/*.c)): debian/changelog
 
-# Not in the roots, where services and the like have such names, nor in a kernel's source.
+# Not in the roots, where services and the like have such names, nor in a kernel's source; nor
+# where another make may just be writing them.
 -include $(shell find $(B) \( -path $(B)/machine/full -o -path $(B)/machine/dkms -o \
-	-path $(B)/machine/kernel -o -path $(B)/suite \) -prune -o -type f -name '*.d' -print 2>/dev/null)
+	-path $(B)/machine/kernel -o -path $(B)/suite -o -path $(B)/kmod \
+	$(OTHER_SUITES:%=-o -path $(B)/%) \) -prune -o -type f -name '*.d' -print 2>/dev/null)

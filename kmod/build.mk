@@ -87,7 +87,7 @@ $(KMOD_B)/%/kvm.ko $(KMOD_B)/%/kvm-intel.ko: $(KMOD_B)/%/tree/.prepared $(KMOD_O
 # Those of another Debian are as old as what this very make makes there.
 $(OTHER_KERNELS:%=$(KMOD_B)/%/kvm.ko): $(KMOD_B)/%/kvm.ko: FORCE
 	@$(MAKE) --no-print-directory $(SUITE_B)/$(SUITE_$*).stamp
-	@$(KERNEL_IN_$*) make --no-print-directory $(if $(V),,-s) module KERNEL=$*
+	@$(KERNEL_IN_$*) make --no-print-directory $(if $(V),,-s) -j$$(nproc) module KERNEL=$*
 
 $(OTHER_KERNELS:%=$(KMOD_B)/%/kvm-intel.ko): %/kvm-intel.ko: %/kvm.ko
 	@:

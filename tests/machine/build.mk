@@ -180,7 +180,8 @@ MORE_KERNELS	= $(filter-out $(KERNEL),$(CHECK_KERNELS))
 check-machine: machine-selftests
 	@$(TM)/check --kernel $(KERNEL) $(ALL_SCENARIOS)
 
-check-kernels: machine-check
+check-kernels:
+	@tools/logged $(BUILD)/check-kernels-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check
 	@$(TM)/check $(MORE_KERNELS:%=--kernel %) $(SAMPLE_SETTINGS:%=--set %) $(SAMPLE:%=$(TM)/scenarios/%.sh)
 
 check-kernels-long: machine-check-long
@@ -202,7 +203,6 @@ check-dkms-machine: $(BM)/loader/boot.rom machine-bochs
 check-emulator: machine-small
 	@$(TM)/emulator $(BM)
 
-MACHINE_CHECKS	:= check-machine check-verbs check-kernels
 CHECK		+= check-machine check-kernels check-emulator
 LONG		+= check-kernels-long check-dkms-machine
 
@@ -221,8 +221,16 @@ check-selftests-long: machine-selftests
 
 LONG		+= check-selftests-long
 
-# A new make after the packages are there: fragments ask pkg-config when they are read.  The
-# machines go first, which keep one place of tests/run busy while the others take turns.
+# What make check makes side by side: the machines of this Debian's kernel; what is built for
+# others, by the first of these, while those run; and what is left, in turn.  The machines use
+# all that a processor has; the others wait for this and that.
+CHECK_MACHINES	= check-machine check-verbs check-emulator
+CHECK_OTHERS	= check-kernels check-crcs check-kmod $(OTHER_SUITES:%=check-suite-%)
+comma		:= ,
+empty		:=
+chain		= $(subst $(empty) $(empty),$(comma),$(strip $(1)))
+
+# A new make after the packages are there: fragments ask pkg-config when they are read.
 check:
 	@tools/install-packages build kernels deb test metrics machine
 	@$(MAKE) --no-print-directory check-run
@@ -231,11 +239,10 @@ check-run:
 	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all test-programs
 	@tools/logged $(BUILD)/check-asan-build.log $(MAKE) --no-print-directory -j$$(nproc) \
 		SANITIZE=address,undefined test-programs
-	@tools/logged $(BUILD)/check-suite-build.log $(MAKE) --no-print-directory suite-programs
 	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-selftests
-	@tools/logged $(BUILD)/check-kernels-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check
 	@tools/logged $(BUILD)/check-image-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-full
-	@MAKE='$(MAKE)' tests/run $(MACHINE_CHECKS) $(filter-out $(MACHINE_CHECKS),$(CHECK))
+	@MAKE='$(MAKE)' tests/run $(call chain,$(CHECK_MACHINES)) $(call chain,$(CHECK_OTHERS)) \
+		$(filter-out $(CHECK_MACHINES) $(CHECK_OTHERS),$(CHECK))
 
 check-long:
 	@tools/install-packages build test metrics machine

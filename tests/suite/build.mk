@@ -20,6 +20,7 @@ suite-programs: $(OTHER_SUITES:%=$(SUITE_B)/%.stamp)
 	@$(foreach s,$(OTHER_SUITES),$(call in_suite,$s) -j$$(nproc) test-programs &&) true
 
 $(OTHER_SUITES:%=check-suite-%): check-suite-%:
+	@tools/logged $(BUILD)/check-suite-build.log $(MAKE) --no-print-directory suite-programs
 	@$(call in_suite,$*) -k $(SUITE_TESTS)
 
 CHECK		+= $(OTHER_SUITES:%=check-suite-%)
