@@ -47,7 +47,7 @@ HELP		:=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-include $(wildcard debian/build.mk policy/build.mk daemon/build.mk daemon/libvirt/build.mk client/build.mk units/build.mk man/build.mk \
+include $(wildcard debian/build.mk policy/build.mk daemon/build.mk daemon/libvirt/build.mk daemon/account/build.mk client/build.mk units/build.mk man/build.mk \
 	tests/machine/debug/build.mk kmod/build.mk tests/unit/build.mk \
 	tests/fuzz/build.mk tests/bus/build.mk tests/libvirt/build.mk tests/faults/build.mk tests/metrics/build.mk \
 	tests/machine/guest/build.mk tests/machine/build.mk tests/bench/build.mk tests/mutants/build.mk tests/kmod/build.mk tests/install/build.mk tests/drift/build.mk tests/layers/build.mk tests/suite/build.mk)

@@ -53,7 +53,7 @@ static const struct {
 	  "every access exits, and no policy can change that." },
 };
 
-static bool is_unavailable(const sd_bus_error *error)
+bool client_is_unavailable(const sd_bus_error *error)
 {
 	if (error->name && strncmp(error->name, "org.freedesktop.DBus.Error.Spawn.", 33) == 0)
 		return true;
@@ -119,16 +119,31 @@ static int check_support(struct client *c, const char *support, enum need need)
 	return STATUS_NO_KERNEL;
 }
 
+static int open_bus(struct client *c)
+{
+	if (c->bus)
+		return 0;
+	if (c->args->host)
+		return sd_bus_open_system_remote(&c->bus, c->args->host);
+	if (c->args->machine)
+		return sd_bus_open_system_machine(&c->bus, c->args->machine);
+	return sd_bus_open_system(&c->bus);
+}
+
+int client_open(struct client *c)
+{
+	int r = open_bus(c);
+
+	if (r >= 0)
+		return STATUS_DONE;
+	fprintf(stderr, "nvmxctl: The system bus cannot be reached: %s.\n", strerror(-r));
+	return STATUS_FAILED;
+}
+
 static int connect_bus(struct client *c, sd_bus_error *error, char **ret_support)
 {
-	int r;
+	int r = open_bus(c);
 
-	if (c->args->host)
-		r = sd_bus_open_system_remote(&c->bus, c->args->host);
-	else if (c->args->machine)
-		r = sd_bus_open_system_machine(&c->bus, c->args->machine);
-	else
-		r = sd_bus_open_system(&c->bus);
 	if (r < 0)
 		return r;
 	return sd_bus_get_property_string(c->bus, NVMX_BUS_NAME, NVMX_BUS_PATH, NVMX_BUS_MANAGER,
@@ -178,7 +193,7 @@ int client_connect(struct client *c, enum need need)
 	int r;
 
 	r = connect_bus(c, &error, &support);
-	if (r < 0 && (is_unavailable(&error) || !sd_bus_error_is_set(&error) ||
+	if (r < 0 && (client_is_unavailable(&error) || !sd_bus_error_is_set(&error) ||
 		      r == -ECONNRESET || r == -ENOTCONN))
 		return fail_unavailable(c, isempty(error.message) ? strerror(-r) : error.message);
 	if (r < 0)

@@ -12,7 +12,7 @@ static const struct {
 	const char *option;
 	const char *help;
 } options[] = {
-	{ ARGS_ALL,		"-a, --all",			"Each VM, not only those that nesting is costly for" },
+	{ ARGS_ALL,		"-a, --all",			"Everything, not only what is costly" },
 	{ ARGS_DURATION,	"    --duration=TIME",		"Measure for that long (10, 500ms, 1min)" },
 	{ ARGS_POLICY_OUT,	"    --policy-out=FILE",	"Write a policy with the best classes" },
 	{ ARGS_HTML,		"    --html=FILE",		"Write a page in HTML, with bars" },
@@ -24,7 +24,7 @@ static const struct {
 	{ ARGS_LIVE,		"    --live",			"Change the running VM (the default)" },
 	{ ARGS_CONFIG,		"    --config",			"Change the domain's configuration, for its next start" },
 	{ ARGS_NAME,		"    --name",			"Print only the names, one a line" },
-	{ ARGS_VCPU,		"    --vcpu=N",		"Show the counters of this vCPU only" },
+	{ ARGS_VCPU,		"    --vcpu=N",		"Show this vCPU only" },
 	{ 0,			"-h, --help",			"Show this help, or that of a verb" },
 	{ 0,			"    --version",		"Show the version" },
 	{ 0,			"    --json=MODE",		"Print JSON: pretty, short or off" },

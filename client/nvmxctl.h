@@ -123,6 +123,8 @@ enum need {
 };
 
 int client_connect(struct client *c, enum need need);
+/* The bus alone, for what is not nvmxd's; no more than once. */
+int client_open(struct client *c);
 /* What nvmxd has to do without, on stderr; the kernel's part only if client_connect() has not. */
 void client_note_missing(struct client *c);
 /* Says nothing; true if nvmxd answers.  Connects, unless that has been done. */
@@ -132,6 +134,8 @@ bool client_can_shadow(struct client *c);
 /* Is that VM there?  Says nothing. */
 bool client_has_object(struct client *c, const char *path);
 
+/* The service is not there, and cannot be started. */
+bool client_is_unavailable(const sd_bus_error *error);
 /* STATUS_* of an error that the bus gave. */
 int client_error_status(const sd_bus_error *error);
 /* Prints it, and says which status it is. */
@@ -376,6 +380,7 @@ int verb_reset(struct client *c);
 int verb_reload(struct client *c);
 int verb_fields(struct client *c);
 int verb_stats(struct client *c);
+int verb_account(struct client *c);
 int verb_profile(struct client *c);
 int verb_metrics(struct client *c);
 int verb_diagnose(struct client *c);

@@ -300,6 +300,11 @@ int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata)
 					"Ping", on_ping, NULL, "");
 }
 
+bool polkit_is_asked(void)
+{
+	return polkit.open;
+}
+
 void polkit_stop(void)
 {
 	while (polkit.open)

@@ -30,6 +30,8 @@ typedef int (*polkit_authorized_t)(sd_bus_message *call, void *userdata, sd_bus_
  */
 typedef void (*polkit_state_t)(bool missing, void *userdata);
 int polkit_watch(sd_bus *bus, polkit_state_t on_state, void *userdata);
+/* Is there a question that waits for an answer? */
+bool polkit_is_asked(void);
 /* Before the bus goes: no question is answered any more. */
 void polkit_stop(void);
 

@@ -11,7 +11,7 @@ LIBS_xdr	:= $(if $(SANITIZE),-l:libtirpc.so.3)
 
 POLICY_LIB	:= $(B)/policy/libnvmxpolicy.a
 POLICY_OBJS	:= $(addprefix $(B)/policy/,error.o utf8.o names.o nearest.o field.o assignment.o json-place.o bus-json.o \
-			json-file.o conf-files.o policy.o policy-set.o policy-set-check.o metadata.o metadata-change.o libvirt-library.o \
+			json-file.o conf-files.o policy.o policy-set.o policy-set-check.o metadata.o metadata-change.o account.o account-json.o libvirt-library.o \
 			libvirt-pid.o)
 
 ALL		+= $(POLICY_LIB)

@@ -7,7 +7,7 @@ LOOPBACK_KERNEL	:= $(B)/tests/bus/loopback-kernel
 BUS_CALL	:= $(B)/tests/bus/call
 BUS_LISTEN	:= $(B)/tests/bus/listen
 BUS_SOURCE	:= $(B)/tests/bus/source
-TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN) $(B)/tests/bus/old-daemon $(B)/daemon/nvmxd $(B)/client/nvmxctl
+TEST_PROGRAMS	+= $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN) $(B)/tests/bus/old-daemon $(B)/tests/bus/nvmx-account-recorded $(B)/daemon/nvmxd $(B)/client/nvmxctl
 # What is installed is tested by the others; with ASan it is the same tests, and more is seen.
 CHECK		+= check-bus-asan
 LONG		+= check-bus-valgrind
@@ -27,6 +27,10 @@ $(BUS_LISTEN): $(B)/tests/bus/listen.o
 
 $(B)/tests/bus/old-daemon: $(B)/tests/bus/old-daemon.o
 	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_daemon)
+
+# nvmx-account, without what looks at KVM.
+$(B)/tests/bus/nvmx-account-recorded: $(ACCOUNT_PARTS) $(B)/tests/bus/look-recorded.o $(B)/policy/libnvmxpolicy.a
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_account)
 
 .PHONY: check-bus check-bus-asan check-bus-valgrind
 check-bus: $(B)/daemon/nvmxd $(B)/client/nvmxctl $(LOOPBACK_KERNEL) $(BUS_CALL) $(BUS_SOURCE) $(BUS_LISTEN)

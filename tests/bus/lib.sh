@@ -45,6 +45,7 @@ OPERATOR_UID=64722
 SOURCE_UID=64723
 LIBVIRT_UID=64725
 STATISTICS_UID=64726
+ACCOUNT_UID=64727
 
 add_user() {
 	echo "$1:x:$2:$2::/:/usr/sbin/nologin" >>"$T/passwd"
@@ -67,10 +68,11 @@ make_scene() {
 	add_user nvmx-source $SOURCE_UID
 	add_user nvmx-libvirt $LIBVIRT_UID
 	add_user nvmx-libvirt-statistics $STATISTICS_UID
+	add_user nvmx-account $ACCOUNT_UID
 	mount --bind "$T/passwd" /etc/passwd
 	mount --bind "$T/group" /etc/group
 
-	cp /usr/share/polkit-1/actions/* "$SOURCE/units/org.nvmx1.policy" "$T/actions"
+	cp /usr/share/polkit-1/actions/* "$SOURCE"/units/org.nvmx1*.policy "$T/actions"
 	cp /usr/share/polkit-1/rules.d/* "$T/rules" 2>/dev/null
 	cp "$SOURCE/units/libvirt.rules" "$T/rules/60-nvmx-libvirt.rules"
 	chmod -R a+rX "$T/actions" "$T/rules"
@@ -79,6 +81,7 @@ make_scene() {
 
 	# Where anybody can run them.
 	cp "$B/daemon/nvmxd" "$B/tests/bus/loopback-kernel" "$B/tests/bus/call" "$T/bin"
+	[[ ! -e $B/tests/bus/nvmx-account-recorded ]] || cp "$B/tests/bus/nvmx-account-recorded" "$T/bin"
 	[[ ! ${VALGRIND-} ]] || put_valgrind_before nvmxd
 	cp /bin/bash "$T/bin/qemu-system-x86_64"
 	mkfifo -m 666 "$T/never"
@@ -127,6 +130,7 @@ start_bus() {
 	  </policy>
 	  <include>/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf</include>
 	  <include>$SOURCE/units/org.nvmx1.conf</include>
+	  <include>$SOURCE/units/org.nvmx1.Account.conf</include>
 	  <policy user="nvmx-source"><allow send_interface="org.nvmx1.Sources"/></policy>
 	  <policy user="nvmx-operator"><allow send_interface="org.nvmx1.Sources"/></policy>
 	  <policy user="root"><allow send_interface="org.nvmx1.Sources"/></policy>

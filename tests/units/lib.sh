@@ -41,7 +41,7 @@ make_host() {
 	make_root /
 	grep -v '^nvmx' /etc/passwd >"$R/etc/passwd"
 	grep -v '^nvmx' /etc/group >"$R/etc/group"
-	make -s -C "$SOURCE" install-units install-daemon install-nvmx-libvirt install-client install-policy DESTDIR="$R" >"$T/install.log" 2>&1 ||
+	make -s -C "$SOURCE" install-units install-daemon install-nvmx-libvirt install-nvmx-account install-client install-policy DESTDIR="$R" >"$T/install.log" 2>&1 ||
 		{ echo "Bail out! make install: $(<"$T/install.log")"; exit 1; }
 	chroot "$R" systemd-sysusers 2>>"$T/install.log"
 	chroot "$R" systemd-tmpfiles --create nvmx.conf 2>>"$T/install.log"

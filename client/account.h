@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where the time of VMs goes, as nvmx-account tells it: fetched, and put into words.
+ */
+#ifndef NVMX_CLIENT_ACCOUNT_H
+#define NVMX_CLIENT_ACCOUNT_H
+
+#include "client/nvmxctl.h"
+#include "policy/account.h"
+
+/* Looks for usec; *ret is what happened meanwhile.  Connects, if that has not been done. */
+int account_measure(struct client *c, uint64_t usec, struct account *ret);
+
+/* The totals of a vCPU, or of a VM's sum, in ns. */
+struct account_totals {
+	uint64_t l1, l2, l0, halted, outside;
+};
+
+struct account_totals account_totals(const struct account_vcpu *v);
+
+/* "L1's VMRESUME, into L2"; of a detail "MSR 0x6e0 (IA32_TSC_DEADLINE)".  NULL without memory. */
+char *account_line_text(const struct account_line *line);
+
+#define ACCOUNT_BUS_NAME	"org.nvmx1.Account"
+#define ACCOUNT_BUS_PATH	"/org/nvmx1/account"
+#define ACCOUNT_INTERFACE	"org.nvmx1.Account"
+
+#endif /* NVMX_CLIENT_ACCOUNT_H */

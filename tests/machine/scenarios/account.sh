@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Where the time of vCPUs goes, by BPF on the distribution's own modules: counts are exact,
+# times agree with other clocks.
+. /lib.sh
+
+load_stock_modules enable_shadow_vmcs=0; ok "the distribution's modules load"
+run /tests/vm-account
+unload_modules; ok "and unload"
+done_testing
