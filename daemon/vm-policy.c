@@ -150,17 +150,19 @@ int vm_policy_refresh(struct vm *vm)
 	return 0;
 }
 
-/* The kernel said no; why, for a person. */
-static int explain_refusal(const struct vm *vm, int r, uint32_t bad_encoding, char **ret_error)
+/* The kernel said no to a policy of that source; why, for a person. */
+static int explain_refusal(const struct vm *vm, int r, enum policy_source source,
+			   uint32_t bad_encoding, char **ret_error)
 {
 	const struct field_table *table = &vm->context->kernel->table;
 	int i = bad_encoding == NVMX_NO_FIELD ? -1 : field_find_encoding(table, bad_encoding);
 
 	switch (r) {
 	case -EBUSY:
+		/* What the metadata or a policy file say is there already: it came too late. */
 		return error_set(ret_error, r,
-				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON, or read IA32_VMX_MISC; set it in the domain's metadata and restart the domain.",
-				 vm_name(vm));
+				 "vmwrite-any-field of %s cannot be changed any more, because its guest has executed VMXON or read IA32_VMX_MISC, or was restored with VMX in use; %sshut it down and start it anew, for a reboot does not do.",
+				 vm_name(vm), source == POLICY_SOURCE_RUNTIME ? "set it in its metadata, " : "");
 	case -ENODEV:
 		return error_set(ret_error, r, "VM %" PRIu64 " (%s) is gone.", vm->id, vm_name(vm));
 	case -EOPNOTSUPP:
@@ -218,7 +220,7 @@ static int apply(struct vm *vm, const struct assignment *a, const char *base,
 	r = link_vm_set_policy(&vm->context->kernel->link, vm->fd, a->vmwrite_any_field, label,
 			       entries, n, &bad_encoding);
 	if (r < 0)
-		return explain_refusal(vm, r, bad_encoding, ret_error);
+		return explain_refusal(vm, r, source, bad_encoding, ret_error);
 
 	log_vm_event(vm, LOG_INFO, MESSAGE_POLICY_SET, "VM %" PRIu64 " (%s) has policy %s now (%s).",
 		     vm->id, vm_name(vm), base, policy_source_to_string(source));
