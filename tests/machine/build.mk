@@ -105,7 +105,9 @@ $(BM)/demo/files/WALKTHROUGH.md: WALKTHROUGH.md
 VERBS_FILES	:= verbs bench-vmx
 $(BM)/demo/files/verbs: $(TM)/verbs/verbs
 $(BM)/demo/files/bench-vmx: $(BUILD)/bench/bench-vmx
-$(addprefix $(BM)/demo/files/,$(WALK_FILES) $(VERBS_FILES)):
+RESTORE_FILES	:= restore
+$(BM)/demo/files/restore: $(TM)/restore/restore
+$(addprefix $(BM)/demo/files/,$(WALK_FILES) $(VERBS_FILES) $(RESTORE_FILES)):
 	@mkdir -p $(@D)
 	@cp -p $< $@
 
@@ -117,7 +119,8 @@ $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 $(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
 		$(shell find $(TM)/full/files -type f) \
-		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES) $(VERBS_FILES))
+		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES) $(VERBS_FILES) \
+			$(RESTORE_FILES))
 	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
@@ -153,6 +156,13 @@ check-verbs: machine-full
 	@$(TM)/verbs/run
 
 CHECK		+= check-verbs
+
+# Domains that are saved and restored while L1 is in VMX operation.
+.PHONY: check-restore
+check-restore: machine-full
+	@$(TM)/verbs/run restore
+
+LONG		+= check-restore
 
 # The whole product, end to end.
 demo:
