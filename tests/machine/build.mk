@@ -68,23 +68,35 @@ machine-selftests: machine-small
 # Files that are touched only if what is in them changes: a machine's section of packages.
 SECTION_full	:= image
 SECTION_dkms	:= dkms-image
-section_of	= tools/install-packages --list $(1)
+# And what the modules of the machine's kernel are built from.
+packages_of	= { tools/install-packages --list $(SECTION_$(1)); $(addprefix echo ,$(addsuffix ;,$(KERNEL_PACKAGES_$(1)))) }
+KERNEL_PACKAGES_full := linux-headers-$(FLAVOUR_$(KERNEL)) linux-source-$(lastword $(subst -, ,$(KERNEL)))
 $(BM)/full/packages $(BM)/dkms/packages: $(BM)/%/packages: packages FORCE
 	@mkdir -p $(@D)
-	@$(call section_of,$(SECTION_$*)) | cmp -s - $@ || $(call section_of,$(SECTION_$*)) >$@
+	@$(call packages_of,$*) | cmp -s - $@ || $(call packages_of,$*) >$@
 
+# Headers and source of the kernel that is booted, of the same day.
+$(BM)/full/base.stamp: $(BM)/kernel/$(KERNEL)/release
 $(BM)/dkms/base.stamp: $(BM)/kernel/$(firstword $(OWN_KERNELS))/release
 $(BM)/full/base.stamp $(BM)/dkms/base.stamp: $(BM)/%/base.stamp: $(BM)/%/packages $(TM)/full/make-base
 	$(TM)/full/make-base $(@D)/base $$(cat $<)
 	@touch $@
 
-# What `make install` installs; the stamp is touched only if that is something new.
-$(BM)/full/stage.stamp: FORCE
-	@rm -rf $(@D)/stage && mkdir -p $(@D)/stage
-	@$(MAKE) --no-print-directory -s all
-	@$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(@D))/stage >/dev/null
-	@cd $(@D) && find stage -printf '%p %m %l\n' -type f -exec sha256sum {} + >stage.new && \
-		if cmp -s stage.new stage.stamp; then rm stage.new; else mv stage.new stage.stamp; fi
+# The packages of this tree; the stamps are touched only if what these have in them is new.
+$(BM)/full/debs.stamp: FORCE
+	@mkdir -p $(@D)
+	@tools/make-deb $(BUILD)/deb >/dev/null
+	@sha256sum $(BUILD)/deb/*.deb | cmp -s - $@ || sha256sum $(BUILD)/deb/*.deb >$@
+
+$(BM)/full/dkms.stamp: $(BM)/full/debs.stamp
+	@grep /nvmx-dkms_ $< | cmp -s - $@ || grep /nvmx-dkms_ $< >$@
+
+# By itself, as DKMS takes minutes and what else changes is changed more often.
+$(BM)/full/modules.stamp: $(BM)/full/base.stamp $(BM)/full/dkms.stamp $(BM)/kernel/$(KERNEL)/release \
+		$(addprefix $(TM)/full/,make-modules image.sh)
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-modules $(@D)/base $(BUILD)/deb/nvmx-dkms_*.deb \
+		$(BM)/kernel/$(KERNEL) $(@D)/modules
+	@touch $@
 
 $(BM)/demo/l2: $(TM)/demo/l2.c
 	@mkdir -p $(@D)
@@ -116,12 +128,12 @@ $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 	@mkdir -p $(@D)
 	@cp -p $< $@
 
-$(BM)/full/root.img: $(BM)/full/base.stamp $(BM)/full/stage.stamp $(BM)/kernel/$(KERNEL)/release \
+$(BM)/full/root.img: $(BM)/full/modules.stamp $(BM)/full/debs.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
 		$(shell find $(TM)/full/files -type f) \
 		$(addprefix $(BM)/demo/files/,l1.initrd vmlinux $(DEMO_FILES) $(WALK_FILES) $(VERBS_FILES) \
 			$(RESTORE_FILES))
-	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/base $(@D)/stage $(BM)/kernel/$(KERNEL) \
+	PATH=$$PATH:/sbin:/usr/sbin $(TM)/full/make-image $(@D)/modules $(BUILD)/deb $(BM)/kernel/$(KERNEL) \
 		$(BM)/demo/files $(@D)
 
 machine-full: $(BM)/full/root.img $(BM)/loader/boot.rom machine-bochs
@@ -140,7 +152,7 @@ machine-shell:
 # The commands of WALKTHROUGH.md: what they print is put into it, or compared with it.
 .PHONY: walk-through check-walk-through
 walk-through:
-	@tools/install-packages build machine
+	@tools/install-packages build deb machine
 	@tools/logged $(BUILD)/walk-image.log $(MAKE) --no-print-directory machine-full
 	@$(TM)/walk/run write
 

@@ -28,6 +28,24 @@ add_modules() {
 	depmod -b "$root" "$release"
 }
 
+# apt_install DEB...: as apt does it on a host; what they depend on is there.  In a mount
+# namespace, which ends with what it mounts.
+apt_install() {
+	local deb names=()
+
+	for deb; do
+		cp "$deb" "$root/"
+		names+=("/${deb##*/}")
+	done
+	# shellcheck disable=SC2016
+	unshare --mount --propagation private bash -c '
+		root=$1 && shift && mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+		exec env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 chroot "$root" \
+			apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root install "$@"' \
+		- "$root" "${names[@]}" </dev/null
+	(cd "$root" && rm "${names[@]#/}")
+}
+
 # Nobody waits for a console, a network, a file system check or housekeeping here.
 configure() {
 	echo nvmx-machine >"$root/etc/hostname"
