@@ -122,6 +122,14 @@ struct {
 	__type(value, u32);
 } slot_of_vcpu SEC(".maps");
 
+/* The number of a VM by the address of its struct kvm, which another may have once it is gone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, u64);
+	__type(value, u32);
+} vm_of_kvm SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, DETAILS_MAX);
@@ -143,6 +151,7 @@ struct {
 } recents SEC(".maps");
 
 u32 nr_slots;		/* made, and at SLOTS_MAX and beyond: wanted */
+u32 nr_vms;
 u64 details_lost;
 
 static __always_inline u32 level_of(struct kvm_vcpu *vcpu)
@@ -176,6 +185,22 @@ static __always_inline struct recent *recent_of_cpu(void)
 	return bpf_map_lookup_elem(&recents, &cpu);
 }
 
+static __always_inline u32 vm_of(struct kvm_vcpu *vcpu)
+{
+	u64 kvm = (u64)BPF_CORE_READ(vcpu, kvm);
+	u32 *found, n;
+
+	found = bpf_map_lookup_elem(&vm_of_kvm, &kvm);
+	if (found)
+		return *found;
+	n = __sync_fetch_and_add(&nr_vms, 1) + 1;
+	/* Two of its vCPUs may come at once: the first one's number counts. */
+	if (!bpf_map_update_elem(&vm_of_kvm, &kvm, &n, BPF_NOEXIST))
+		return n;
+	found = bpf_map_lookup_elem(&vm_of_kvm, &kvm);
+	return found ? *found : n;
+}
+
 /* Once a vCPU, so it is out of the way. */
 static __noinline u32 slot_new(struct kvm_vcpu *vcpu, u64 now)
 {
@@ -189,7 +214,7 @@ static __noinline u32 slot_new(struct kvm_vcpu *vcpu, u64 now)
 	if (!s)
 		return SLOTS_MAX;
 	s->vcpu = key;
-	s->kvm = (u64)BPF_CORE_READ(vcpu, kvm);
+	s->vm = vm_of(vcpu);
 	s->index = BPF_CORE_READ(vcpu, vcpu_id);
 	s->pid = bpf_get_current_pid_tgid() >> 32;
 	s->started = BPF_CORE_READ(task, group_leader, start_boottime);
@@ -366,14 +391,15 @@ int BPF_PROG(on_load, struct kvm_vcpu *vcpu)
 	return 0;
 }
 
-/* Its memory may become another vCPU. */
+/* Its memory may become another vCPU, and its VM's another VM: vCPUs go when their VM does. */
 SEC("fentry/kvm_arch_vcpu_destroy")
 int BPF_PROG(on_destroy, struct kvm_vcpu *vcpu)
 {
-	u64 now = bpf_ktime_get_ns(), key = (u64)vcpu;
+	u64 now = bpf_ktime_get_ns(), key = (u64)vcpu, kvm = (u64)BPF_CORE_READ(vcpu, kvm);
 	struct slot *s;
 	u32 *found;
 
+	bpf_map_delete_elem(&vm_of_kvm, &kvm);
 	found = bpf_map_lookup_elem(&slot_of_vcpu, &key);
 	if (!found)
 		return 0;

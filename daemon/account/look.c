@@ -284,10 +284,10 @@ static uint64_t to_clock_ticks(uint64_t ns)
 	return ns / (UINT64_C(1000000000) / hz);
 }
 
-/* Each VM of the slots so far, by its address, which is not told to anybody. */
+/* The VMs of the slots so far, by the numbers that those have. */
 struct reading {
 	struct account account;
-	uint64_t kvms[SLOTS_MAX];
+	uint32_t numbers[SLOTS_MAX];
 	struct { size_t vm, vcpu; } of_slot[SLOTS_MAX];
 };
 
@@ -300,13 +300,13 @@ static void find_vm(struct reading *x, const struct slot *s, size_t *ret)
 	for (size_t i = 0; i < a->n_vms; i++) {
 		if (a->vms[i].pid != s->pid || a->vms[i].start_time != start_time)
 			continue;
-		if (x->kvms[i] == s->kvm) {
+		if (x->numbers[i] == s->vm) {
 			*ret = i;
 			return;
 		}
 		number++;
 	}
-	x->kvms[a->n_vms] = s->kvm;
+	x->numbers[a->n_vms] = s->vm;
 	a->vms[a->n_vms] = (struct account_vm) { .pid = s->pid, .start_time = start_time, .number = number };
 	*ret = a->n_vms++;
 }

@@ -35,10 +35,11 @@ struct slot_cell {
 
 struct slot {
 	u64 vcpu;		/* its address; 0: it is gone, and the slot has its past */
-	u64 kvm;		/* tells the VMs of one process apart; no more than that leaves look.c */
 	u64 started;		/* the process, in ns of the clock of boot */
 	u32 pid;
+	u32 vm;			/* a number of its own, from 1 */
 	u32 index;		/* of the vCPU */
+	u32 unused;
 
 	u64 first;		/* of the monotonic clock: when the slot was made */
 	u64 last;		/* the last event: all until then is in a cell, or pending */
