@@ -190,9 +190,10 @@ demo:
 #			points to move from one to the other
 #   lifecycle		VMs, vCPUs and the module come and go: hooks on paths that kernels differ in
 #   differential	values, flags, errors and exits are those without shadowing
+#   account		what BPF reads is where this kernel's types say
 # What is left is our own code's, which is the same for each kernel (ioctl, window, inert, harm,
 # fuzz), a measure (cost), or more of the same: make check-long has it.
-SAMPLE		:= stock policy switch lifecycle differential
+SAMPLE		:= stock policy switch lifecycle differential account
 # Eight blocks are one of each kind in each mode; what a life leaks is seen over as many as on
 # the debug kernel; and nothing in one scenario that another has.
 SAMPLE_SETTINGS	:= nvmx_blocks=8 nvmx_lives=200 nvmx_sample=1

@@ -215,7 +215,7 @@ static void test_preempted(struct look *l, struct vm *vm)
 	waited = schedstat(1);
 	ran = schedstat(0);
 	for (i = 0; i < 10; i++)
-		vm_op(vm, L1_VMREAD, GUEST_CR0, 0, 20000);
+		vm_op(vm, L1_VMREAD, GUEST_CR0, 0, 5000);
 	waited = schedstat(1) - waited;
 	ran = schedstat(0) - ran;
 	read_look(l, &now);
