@@ -2,21 +2,21 @@
 #
 # Debian's packages, of the tree as it is, in build/deb.
 
-.PHONY: deb check-deb
+.PHONY: deb deb-next check-deb
 
 deb:
 	@tools/install-packages build deb
 	@tools/make-deb $(BUILD)/deb
 
-# The packages of the version before, for those of this one to take their place: but for its
-# number it is the same.
-DEB_BEFORE	:= 0.0.1
+# The packages of a version to come, which take the place of this one's: but for its number it is
+# the same.
+deb-next:
+	@DEB_BUILD_OPTIONS=nocheck tools/make-deb $(BUILD)/deb/next $(VERSION).1 >/dev/null
 
 # What lintian finds is an error; what it is to overlook has a reason in debian/.
-check-deb: deb $(B)/tests/bus/loopback-kernel
-	@DEB_BUILD_OPTIONS=nocheck tools/make-deb $(BUILD)/deb/before $(DEB_BEFORE)
+check-deb: deb deb-next $(B)/tests/bus/loopback-kernel
 	@tests/deb/lintian $(BUILD)/deb
-	@tests/deb/run $(BUILD)/deb/before $(BUILD)/deb $(B)/tests/bus
+	@tests/deb/run $(BUILD)/deb $(BUILD)/deb/next $(B)/tests/bus
 
 CHECK		+= check-deb
 

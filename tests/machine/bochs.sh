@@ -110,10 +110,35 @@ selinux=0 panic=-1 log_buf_len=1M cryptomgr.notests systemd.show_status=0 ${2:-}
 # machine_script BUILD NAME TIMEOUT_S: starts the full machine, which runs NAME, one of
 # build/machine/demo/files, and powers off; what it says comes into $serial.
 machine_script() {
-	serial=$1/$2-serial.log
-	: >"$serial"
+	machine_script_disks "$1" "$2"
+	machine_script_boot "$1" "$2" "$3"
+}
+
+# The same in two steps, for who adds to the disk or boots from it more than once.
+machine_script_disks() {	# BUILD NAME
 	machine_new "$1/machine"
 	machine_full_disks "$1/machine" "systemd.wants=nvmx-script@$2.service"
+}
+
+machine_script_boot() {		# BUILD NAME TIMEOUT_S
+	serial=$1/$2-serial.log
+	: >"$serial"
 	machine_config 1 2048 400000000 "mode=file, dev=$serial" "$machine_dir/root.img"
 	machine_start "$3"
+}
+
+# machine_script_tap: waits for the end, and prints what the script said holds or not as tests
+# (tests/tap.sh is there), and all else as comments.
+machine_script_tap() {
+	local line
+
+	wait "$machine_pid" || true
+	while IFS= read -r line; do
+		case $line in
+		"holds: "*) ok "${line#*: }" ;;
+		"DOES NOT HOLD: "*) not_ok "${line#*: }" ;;
+		*) echo "# $line" ;;
+		esac
+	done < <(tr -d '\r' <"$serial" | sed -n 's/^DEMO [0-9.]* *//p' | sed '/^STEP /,$d')
+	holds "the machine came to the end" grep -aq '^END-OF-DEMO status=0' "$serial"
 }

@@ -121,12 +121,12 @@ RESTORE_FILES	:= restore
 $(BM)/demo/files/restore: $(TM)/restore/restore
 $(addprefix $(BM)/demo/files/,$(WALK_FILES) $(VERBS_FILES) $(RESTORE_FILES)):
 	@mkdir -p $(@D)
-	@cp -p $< $@
+	@cp --preserve=mode $< $@
 
 DEMO_FILES	:= demo lib.sh domain.xml
 $(addprefix $(BM)/demo/files/,$(DEMO_FILES)): $(BM)/demo/files/%: $(TM)/demo/%
 	@mkdir -p $(@D)
-	@cp -p $< $@
+	@cp --preserve=mode $< $@
 
 $(BM)/full/root.img: $(BM)/full/modules.stamp $(BM)/full/debs.stamp $(BM)/kernel/$(KERNEL)/release \
 		$(addprefix $(TM)/full/,make-image image.sh init masked-units) \
@@ -175,6 +175,13 @@ check-restore: machine-full
 	@$(TM)/verbs/run restore
 
 LONG		+= check-restore
+
+# What apt does with our packages on it, while a domain runs.
+.PHONY: check-packages
+check-packages: machine-full deb-next
+	@$(TM)/packages/run $(BUILD)/deb $(BUILD)/deb/next
+
+LONG		+= check-packages
 
 # The whole product, end to end.
 demo:
@@ -268,7 +275,7 @@ check-run:
 		$(filter-out $(CHECK_MACHINES) $(CHECK_OTHERS),$(CHECK))
 
 check-long:
-	@tools/install-packages build test metrics machine
+	@tools/install-packages build deb test metrics machine
 	@tools/logged $(BUILD)/check-build.log $(MAKE) --no-print-directory -j$$(nproc) all test-programs
 	@tools/logged $(BUILD)/check-machine-build.log $(MAKE) --no-print-directory -j$$(nproc) machine-check-long
 	@MAKE='$(MAKE)' tests/run $(LONG)
