@@ -82,6 +82,69 @@ int account_measure(struct client *c, uint64_t usec, struct account *ret)
 	return r;
 }
 
+void account_note(struct client *c, const struct account *a)
+{
+	if (c->args->quiet)
+		return;
+	if (a->beyond)
+		fprintf(stderr, "nvmxctl: Note: %" PRIu64 " vCPUs more than can be told apart were not looked at.\n",
+			a->beyond);
+	if (a->lost)
+		fprintf(stderr, "nvmxctl: Note: %" PRIu64 " events were missed; times near them may be told wrongly.\n",
+			a->lost);
+}
+
+/* ---- which VM ---- */
+
+/* The process that nvmxd knows by that name; 0: none, or there is no nvmxd. */
+static uint32_t ask_pid(struct client *c, const char *name)
+{
+	_cleanup_json_ struct json_object *vm = NULL;
+	_cleanup_free_ char *path = NULL;
+
+	if (!client_reach(c) || !find_vm_quietly(c, name, &path) || vm_get(c, path, &vm) != STATUS_DONE)
+		return 0;
+	return json_get_count(vm, "pid");
+}
+
+/* By the process, of nvmxd's name or as given, or by QEMU's -name; NULL: none, or several. */
+static const struct account_vm *find(struct client *c, const struct account *a, const char *name, size_t *ret_n)
+{
+	uint32_t pid = ask_pid(c, name);
+	const struct account_vm *found = NULL;
+	char number[16];
+
+	*ret_n = 0;
+	for (size_t i = 0; i < a->n_vms; i++) {
+		const struct account_vm *vm = &a->vms[i];
+
+		snprintf(number, sizeof(number), "%u", vm->pid);
+		if (pid ? vm->pid != pid : !streq(name, vm->name) && !streq(name, number))
+			continue;
+		found = vm;
+		++*ret_n;
+	}
+	return *ret_n == 1 ? found : NULL;
+}
+
+int account_pick(struct client *c, const struct account *a, const struct account_vm **ret)
+{
+	const char *name = c->args->parameters[0];
+	size_t n;
+
+	*ret = find(c, a, name, &n);
+	if (*ret)
+		return STATUS_DONE;
+	if (n > 1)
+		fprintf(stderr, "nvmxctl: %zu VMs that ran are called \"%s\"; give the process id.\n", n, name);
+	else
+		fprintf(stderr, "nvmxctl: No VM called \"%s\" ran in %.1f s; \"nvmxctl account\" lists those that did.\n", name,
+			a->ns / 1e9);
+	return STATUS_NO_VM;
+}
+
+/* ---- what it comes to ---- */
+
 struct account_totals account_totals(const struct account_vcpu *v)
 {
 	struct account_totals t = {};

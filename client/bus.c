@@ -170,6 +170,14 @@ bool client_reach(struct client *c)
 	return support;
 }
 
+bool client_has_module(struct client *c)
+{
+	_cleanup_bus_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *support = NULL;
+
+	return connect_bus(c, &error, &support) >= 0 && !streq(support, "no-module");
+}
+
 bool client_can_shadow(struct client *c)
 {
 	_cleanup_free_ char *support = get_support(c);

@@ -129,6 +129,8 @@ int client_open(struct client *c);
 void client_note_missing(struct client *c);
 /* Says nothing; true if nvmxd answers.  Connects, unless that has been done. */
 bool client_reach(struct client *c);
+/* And if its kernel has anything of nvmx. */
+bool client_has_module(struct client *c);
 /* And if its kernel can shadow; both are connected before. */
 bool client_can_shadow(struct client *c);
 /* Is that VM there?  Says nothing. */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include "client/cause.h"
 #include "client/diagnose.h"
 
 #define DURATION_USEC	(2 * UINT64_C(1000000))
@@ -307,6 +308,8 @@ int verb_diagnose(struct client *c)
 	struct diagnose_host host = {};
 	int r;
 
+	if (!client_has_module(c))
+		return cause_diagnose(c);
 	r = client_connect(c, NEED_MODULE);
 	if (r == STATUS_DONE)
 		r = client_get_text(c, NVMX_BUS_PATH, NVMX_BUS_MANAGER, "KernelSupport", &support);

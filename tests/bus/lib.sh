@@ -57,7 +57,7 @@ make_scene() {
 	chmod 755 "$T"
 	trap 'rm -rf "$T"' EXIT	# processes end with the pid namespace
 
-	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules"
+	mkdir "$T/bin" "$T/run" "$T/config" "$T/actions" "$T/rules" "$T/services"
 	install -d -o $NVMX_UID "$T/kernel"
 
 	# The daemons' users, one for operator_may, and one for a source of settings.
@@ -81,7 +81,7 @@ make_scene() {
 
 	# Where anybody can run them.
 	cp "$B/daemon/nvmxd" "$B/tests/bus/loopback-kernel" "$B/tests/bus/call" "$T/bin"
-	[[ ! -e $B/tests/bus/nvmx-account-recorded ]] || cp "$B/tests/bus/nvmx-account-recorded" "$T/bin"
+	[[ ! -e $B/tests/bus/nvmx-account-recorded ]] || put_account
 	[[ ! ${VALGRIND-} ]] || put_valgrind_before nvmxd
 	cp /bin/bash "$T/bin/qemu-system-x86_64"
 	mkfifo -m 666 "$T/never"
@@ -89,6 +89,22 @@ make_scene() {
 	export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$T/run/bus
 	start_bus
 	start_polkit
+}
+
+# nvmx-account, which D-Bus starts, with what was recorded instead of what looks at KVM.
+put_account() {
+	cp "$B/tests/bus/nvmx-account-recorded" "$T/bin"
+	cp "$SOURCE/tests/bus/account.json" "$T/account.json"
+	cat >"$T/bin/start-account" <<-END
+	#!/bin/sh
+	export NVMX_RECORDED="$T/account.json"
+	[ ! -e "$T/account.error" ] || export NVMX_RECORDED_ERROR="\$(cat "$T/account.error")"
+	exec setpriv --reuid=$ACCOUNT_UID --regid=$ACCOUNT_UID --clear-groups "$T/bin/nvmx-account-recorded" 2>>"$T/account.log"
+	END
+	chmod 755 "$T/bin/start-account"
+	chmod a+r "$T/account.json"
+	printf '[D-BUS Service]\nName=org.nvmx1.Account\nExec=%s\nUser=root\n' "$T/bin/start-account" \
+		>"$T/services/org.nvmx1.Account.service"
 }
 
 # libvirt's library keeps what it made once until the end: only what is lost is a leak.
@@ -114,6 +130,7 @@ start_bus() {
 	<busconfig>
 	  <type>system</type>
 	  <listen>unix:path=$T/run/bus</listen>
+	  <servicedir>$T/services</servicedir>
 	  <auth>EXTERNAL</auth>
 	  <policy context="default">
 	    <allow user="*"/>
