@@ -62,7 +62,7 @@ struct account_vm {
 struct account {
 	uint64_t ns;		/* since the look began */
 	uint64_t beyond;	/* vCPUs for which there was no room */
-	uint64_t lost;		/* events that did not fit those before, and details without room */
+	uint64_t lost;		/* events that did not fit those before */
 	struct account_vm *vms;
 	size_t n_vms;
 };

@@ -31,7 +31,7 @@ typedef u32 __wsum;
 /* include/uapi/linux/bpf.h */
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-enum { BPF_F_MMAPABLE = 1 << 10 };
+enum { BPF_F_NO_PREALLOC = 1 << 0, BPF_F_MMAPABLE = 1 << 10 };
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -132,7 +132,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, DETAILS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SLOTS_MAX * DETAILS_PER_VCPU);
 	__type(key, struct slot_detail);
 	__type(value, struct slot_cell);
 } details SEC(".maps");
@@ -152,7 +153,6 @@ struct {
 
 u32 nr_slots;		/* made, and at SLOTS_MAX and beyond: wanted */
 u32 nr_vms;
-u64 details_lost;
 
 static __always_inline u32 level_of(struct kvm_vcpu *vcpu)
 {
@@ -307,8 +307,8 @@ static __noinline int add_detail(struct slot *s, u32 to, u64 ns)
 		/* A vCPU is on one processor at a time. */
 		cell->count++;
 		cell->ns += ns;
-	} else if (bpf_map_update_elem(&details, &key, &first, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&details_lost, 1);
+	} else if (s->details < DETAILS_PER_VCPU && !bpf_map_update_elem(&details, &key, &first, BPF_NOEXIST)) {
+		s->details++;
 	}
 	return 0;
 }

@@ -344,7 +344,7 @@ static int add_details(struct look *l, struct reading *x)
 	struct slot_cell cell;
 
 	/* One that comes or goes meanwhile may be missed, or seen again; none goes. */
-	for (size_t i = 0; i < DETAILS_MAX && bpf_map_get_next_key(fd, before, &key) == 0; i++) {
+	for (size_t i = 0; i < SLOTS_MAX * DETAILS_PER_VCPU && bpf_map_get_next_key(fd, before, &key) == 0; i++) {
 		before = &key;
 		if (bpf_map_lookup_elem(fd, &key, &cell) < 0 || key.slot >= SLOTS_MAX || !x->of_slot[key.slot].vcpu)
 			continue;
@@ -366,7 +366,6 @@ int look_read(struct look *l, struct account *ret)
 	if (!x)
 		return -ENOMEM;
 	x->account.ns = now_ns() - l->began;
-	x->account.lost = l->bpf->bss->details_lost;
 	x->account.beyond = n > SLOTS_MAX ? n - SLOTS_MAX : 0;
 	n -= x->account.beyond;
 	x->account.vms = calloc(n ?: 1, sizeof(*x->account.vms));

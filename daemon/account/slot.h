@@ -12,8 +12,11 @@
 /* vCPUs that one look can tell apart; those that come later are counted, not looked at. */
 #define SLOTS_MAX	4096
 
-/* Accesses of one kind to one MSR or port, by all vCPUs; what is beyond is in the reason's cell alone. */
-#define DETAILS_MAX	16384
+/*
+ * MSRs and ports of a vCPU that are told, by level and direction; what is beyond is in the reason's
+ * cell alone.  A guest may name as many as it likes, and takes none of another's.
+ */
+#define DETAILS_PER_VCPU	32
 
 enum slot_level { SLOT_L1, SLOT_L2, SLOT_LEVELS };
 
@@ -39,7 +42,7 @@ struct slot {
 	u32 pid;
 	u32 vm;			/* a number of its own, from 1 */
 	u32 index;		/* of the vCPU */
-	u32 unused;
+	u32 details;		/* of the map of that name */
 
 	u64 first;		/* of the monotonic clock: when the slot was made */
 	u64 last;		/* the last event: all until then is in a cell, or pending */

@@ -145,11 +145,15 @@ static int watch_authorized(sd_bus_message *call, void *userdata, sd_bus_error *
 	r = sd_bus_message_rewind(call, true);
 	if (r >= 0)
 		r = sd_bus_message_read(call, "t", &usec);
-	if (r >= 0)
-		r = begin(w, error);
 	if (r < 0)
 		return r;
 	x = find(w, sd_bus_message_get_sender(call));
+	if (!x && w->n_watchers >= WATCHERS_MAX)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+					 "%d programs look already: end one of them first.", WATCHERS_MAX);
+	r = begin(w, error);
+	if (r < 0)
+		return r;
 	if (!x) {
 		r = watcher_new(w, call, &x);
 		if (r < 0)
@@ -174,9 +178,6 @@ static int method_watch(sd_bus_message *call, void *userdata, sd_bus_error *erro
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "%" PRIu64 " microseconds are not a time to look; it is from %" PRIu64 " to %" PRIu64 ".",
 					 usec, WATCH_MIN_USEC, WATCH_MAX_USEC);
-	if (!find(w, sd_bus_message_get_sender(call)) && w->n_watchers >= WATCHERS_MAX)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-					 "%d programs look already: end one of them first.", WATCHERS_MAX);
 	return polkit_authorize(call, ACTION, NULL, watch_authorized, w, error);
 }
 

@@ -12,6 +12,11 @@
 
 #include "daemon/account/look.h"
 
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef unsigned long long u64;
+#include "daemon/account/slot.h"
+
 #include "tap.h"
 #include "vm.h"
 
@@ -181,6 +186,36 @@ static void test_user(struct look *l, struct vm *vm)
 	account_clear(&now);
 }
 
+/* One who names more MSRs than are told takes none of another's. */
+static void test_details(struct look *l, struct vm *vm)
+{
+	/* All that L1 may read: the VMX ones, and those of MTRRs. */
+	static const struct { uint32_t first, last; } msrs[] = {
+		{ 0x480, 0x490 }, { 0x200, 0x20f }, { 0x250, 0x250 }, { 0x258, 0x259 }, { 0x268, 0x26f },
+	};
+	struct l1_op ops[2 * DETAILS_PER_VCPU];
+	struct account a = {};
+	struct vm other;
+	size_t i, n = 0, n_ops = 0;
+	uint32_t msr;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+		for (msr = msrs[i].first; msr <= msrs[i].last; msr++)
+			ops[n_ops++] = (struct l1_op) { .op = L1_RDMSR, .field = msr };
+	ok(n_ops > DETAILS_PER_VCPU, "L1 reads more MSRs than are told");
+	vm_batch(vm, ops, n_ops);
+	vm_new_vmx(&other);
+	(void)vm_op(&other, L1_RDMSR, MSR_IA32_VMX_MISC, 0, 1);
+	read_look(l, &a);
+	for (i = 0; i < a.vms[0].vcpus[0].n_lines; i++)
+		n += a.vms[0].vcpus[0].lines[i].kind == ACCOUNT_DETAIL;
+	is(n, DETAILS_PER_VCPU, "of one who names many MSRs so many are told");
+	is(line_of(vcpu_of(&a, 4, 0), (struct account_line) { .kind = ACCOUNT_DETAIL, .reason = REASON_RDMSR,
+							      .what = MSR_IA32_VMX_MISC }).count, 1, "and another's are");
+	vm_free(&other);
+	account_clear(&a);
+}
+
 static volatile bool hog_ends;
 
 static void *hog(void *arg)
@@ -210,16 +245,17 @@ static void test_preempted(struct look *l, struct vm *vm)
 	const struct account_vcpu *v;
 	int i;
 
-	pthread_create(&thread, NULL, hog, NULL);
+	/* The other is there no longer than what is compared. */
 	read_look(l, &then);
 	waited = schedstat(1);
 	ran = schedstat(0);
+	pthread_create(&thread, NULL, hog, NULL);
 	for (i = 0; i < 10; i++)
-		vm_op(vm, L1_VMREAD, GUEST_CR0, 0, 5000);
+		vm_op(vm, L1_VMREAD, GUEST_CR0, 0, 20000);
+	hog_ends = true;
 	waited = schedstat(1) - waited;
 	ran = schedstat(0) - ran;
 	read_look(l, &now);
-	hog_ends = true;
 	pthread_join(thread, NULL);
 	account_subtract(&now, &then);
 	show(&now);
@@ -266,6 +302,7 @@ int main(void)
 	test_user(l, &vm);
 	test_preempted(l, &vm);
 	test_gone(l);
+	test_details(l, &vm);
 	vm_free(&vm);
 	look_free(l);
 	return done_testing();
