@@ -169,6 +169,12 @@ struct account_totals account_totals(const struct account_vcpu *v)
 	return t;
 }
 
+bool account_is_detail_of(const struct account_line *detail, const struct account_line *line)
+{
+	return detail->kind == ACCOUNT_DETAIL && line->kind == ACCOUNT_EXIT && detail->level == line->level &&
+	       detail->to == line->to && detail->reason == line->reason;
+}
+
 /* ---- words ---- */
 
 /* What people know by name of what L1s and L2s write and read all the time (SDM vol. 4; x2APIC: vol. 3, table 11-6). */

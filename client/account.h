@@ -23,8 +23,15 @@ struct account_totals {
 
 struct account_totals account_totals(const struct account_vcpu *v);
 
-/* "L1's VMRESUME, into L2"; of a detail "MSR 0x6e0 (IA32_TSC_DEADLINE)".  NULL without memory. */
+bool account_is_detail_of(const struct account_line *detail, const struct account_line *line);
+
+/* "VMRESUME of L1, into L2"; of a detail "MSR 0x6e0 (IA32_TSC_DEADLINE)".  NULL without memory. */
 char *account_line_text(const struct account_line *line);
+
+/* ---- account-html.c ---- */
+
+/* A page; host is its name, "" if that is not known.  NULL without memory. */
+char *account_html(const struct account *a, const char *host);
 
 #define ACCOUNT_BUS_NAME	"org.nvmx1.Account"
 #define ACCOUNT_BUS_PATH	"/org/nvmx1/account"

@@ -140,6 +140,18 @@ int client_open(struct client *c)
 	return STATUS_FAILED;
 }
 
+const char *client_host_name(struct client *c, char name[CLIENT_HOST_MAX])
+{
+	const char *host = c->args->host;
+
+	if (host)
+		return strchr(host, '@') ? strchr(host, '@') + 1 : host;
+	if (c->args->machine)
+		return c->args->machine;
+	memset(name, 0, CLIENT_HOST_MAX);
+	return gethostname(name, CLIENT_HOST_MAX - 1) < 0 ? "" : name;
+}
+
 static int connect_bus(struct client *c, sd_bus_error *error, char **ret_support)
 {
 	int r = open_bus(c);

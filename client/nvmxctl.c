@@ -43,7 +43,7 @@ static const struct verb verbs[] = {
 	  ARGS_VCPU,
 	  "\nThey count from the creation of the vCPUs and are never reset.\n" },
 	{ "account", "[DOMAIN]", "Say where the time of VMs goes, on any kernel", 0, 1, verb_account,
-	  ARGS_DURATION | ARGS_ALL | ARGS_VCPU,
+	  ARGS_DURATION | ARGS_ALL | ARGS_VCPU | ARGS_HTML,
 	  "\nFor a while (5 seconds) each nanosecond of each vCPU is attributed: L1 or L2\n"
 	  "runs; L0 handles an exit, by its level and reason, and the level entered next;\n"
 	  "halted; outside, which is preempted, in user space or waiting.  Without DOMAIN\n"

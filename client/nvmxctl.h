@@ -136,6 +136,9 @@ bool client_can_shadow(struct client *c);
 /* Is that VM there?  Says nothing. */
 bool client_has_object(struct client *c, const char *path);
 
+/* The machine that is looked at, "" if that is not known; name has room for it. */
+#define CLIENT_HOST_MAX		256
+const char *client_host_name(struct client *c, char name[CLIENT_HOST_MAX]);
 /* The service is not there, and cannot be started. */
 bool client_is_unavailable(const sd_bus_error *error);
 /* STATUS_* of an error that the bus gave. */

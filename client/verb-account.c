@@ -93,12 +93,6 @@ static uint64_t way_in_and_out(const struct account_line *line)
 	return ns < line->ns ? ns : line->ns;
 }
 
-static bool is_detail_of(const struct account_line *detail, const struct account_line *line)
-{
-	return detail->kind == ACCOUNT_DETAIL && line->kind == ACCOUNT_EXIT && detail->level == line->level &&
-	       detail->to == line->to && detail->reason == line->reason;
-}
-
 static int add_details(struct table *t, const struct account_vcpu *v, const struct account_line *line, bool all)
 {
 	size_t shown = 0;
@@ -108,7 +102,7 @@ static int add_details(struct table *t, const struct account_vcpu *v, const stru
 		_cleanup_free_ char *text = NULL;
 		const struct account_line *d = &v->lines[i];
 
-		if (!is_detail_of(d, line) || (!all && d->ns < SHOWN_SHARE * v->ns))
+		if (!account_is_detail_of(d, line) || (!all && d->ns < SHOWN_SHARE * v->ns))
 			continue;
 		text = account_line_text(d);
 		r = text ? add_row(t, d->ns, d->count, v->ns, "  ", text) : -ENOMEM;
@@ -274,10 +268,21 @@ static int put_vms(struct client *c, const struct account *a)
 	return STATUS_DONE;
 }
 
-static int put_json(struct client *c, const struct account *a, const struct account_vm *vm)
+/* Only that VM, if there is one. */
+static struct account only(const struct account *a, const struct account_vm *vm)
 {
-	struct account one = { .ns = a->ns, .beyond = a->beyond, .lost = a->lost, .vms = (struct account_vm *)vm, .n_vms = 1 };
-	_cleanup_json_ struct json_object *o = account_to_json(vm ? &one : a);
+	struct account one = *a;
+
+	if (vm) {
+		one.vms = (struct account_vm *)vm;
+		one.n_vms = 1;
+	}
+	return one;
+}
+
+static int put_json(struct client *c, const struct account *a)
+{
+	_cleanup_json_ struct json_object *o = account_to_json(a);
 
 	if (!o)
 		return out_of_memory();
@@ -285,23 +290,66 @@ static int put_json(struct client *c, const struct account *a, const struct acco
 	return STATUS_DONE;
 }
 
+static int put_page(struct client *c, const struct account *a, const struct file *page)
+{
+	char host[CLIENT_HOST_MAX];
+	_cleanup_free_ char *text = account_html(a, client_host_name(c, host));
+
+	if (!text)
+		return out_of_memory();
+	if (page->path)
+		return file_put(page, text);
+	fputs(text, pager_out(c));
+	return STATUS_DONE;
+}
+
+/* Whatever cannot be written, the rest is. */
+static int put_all(struct client *c, const struct account *a, const struct account_vm *vm, const struct file *page)
+{
+	struct account shown = only(a, vm);
+	bool to_stdout = c->args->html && !page->path;
+	int r = STATUS_DONE, k;
+
+	if (c->args->html)
+		r = put_page(c, &shown, page);
+	if (to_stdout)
+		return r;
+	k = c->args->json != JSON_OFF ? put_json(c, &shown) : vm ? put_vm(c, vm) : put_vms(c, a);
+	return r == STATUS_DONE ? k : r;
+}
+
+static int check_arguments(const struct args *args)
+{
+	if ((args->options & ARGS_VCPU) && args->n_parameters == 0) {
+		fprintf(stderr, "nvmxctl: --vcpu= is of one VM: name it.\n");
+		return STATUS_USAGE;
+	}
+	if (args->html && streq(args->html, "-") && args->json != JSON_OFF) {
+		fprintf(stderr, "nvmxctl: Only one of --html=- and --json can have standard output; name a file for the page.\n");
+		return STATUS_USAGE;
+	}
+	return STATUS_DONE;
+}
+
 int verb_account(struct client *c)
 {
 	const struct account_vm *vm = NULL;
 	struct account a = {};
+	struct file page = {};
 	int r;
 
-	if ((c->args->options & ARGS_VCPU) && c->args->n_parameters == 0) {
-		fprintf(stderr, "nvmxctl: --vcpu= is of one VM: name it.\n");
-		return STATUS_USAGE;
-	}
-	r = account_measure(c, c->args->duration_usec ?: DURATION_USEC, &a);
+	r = check_arguments(c->args);
+	if (r == STATUS_DONE && c->args->html && !streq(c->args->html, "-"))
+		r = file_open(c->args->html, &page);
+	if (r == STATUS_DONE)
+		r = account_measure(c, c->args->duration_usec ?: DURATION_USEC, &a);
 	if (r == STATUS_DONE && c->args->n_parameters > 0)
 		r = account_pick(c, &a, &vm);
 	if (r == STATUS_DONE) {
 		account_note(c, &a);
-		r = c->args->json != JSON_OFF ? put_json(c, &a, vm) : vm ? put_vm(c, vm) : put_vms(c, &a);
+		r = put_all(c, &a, vm, &page);
 	}
+	file_close(&page);
 	account_clear(&a);
 	return r;
 }

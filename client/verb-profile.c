@@ -98,24 +98,13 @@ static int observe(struct job *j, uint64_t usec, struct json_object *statistics[
 	return r == STATUS_DONE ? end(c, j->path) : r;
 }
 
-/* The machine that the VM is on, as far as it was named. */
-static void add_host(struct json_object *profile, const struct args *args)
-{
-	char name[256] = "";
-
-	if (args->host)
-		json_add_text(profile, "host", strchr(args->host, '@') ? strchr(args->host, '@') + 1 : args->host);
-	else if (args->machine)
-		json_add_text(profile, "host", args->machine);
-	else if (gethostname(name, sizeof(name) - 1) >= 0)
-		json_add_text(profile, "host", name);
-}
-
 static void add_circumstances(struct job *j, time_t began)
 {
+	char host[CLIENT_HOST_MAX];
+
 	json_add_count(j->profile, "time_usec", began * UINT64_C(1000000));
 	json_add_text(j->profile, "version", NVMX_VERSION);
-	add_host(j->profile, j->c->args);
+	json_add_text(j->profile, "host", client_host_name(j->c, host));
 	json_object_object_add(j->profile, "commands", json_object_new_array());
 }
 
