@@ -16,6 +16,8 @@ void account_note(struct client *c, const struct account *a);
 /* The VM that the verb's parameter names, which *ret borrows; STATUS_NO_VM, and says why. */
 int account_pick(struct client *c, const struct account *a, const struct account_vm **ret);
 
+/* ---- account-text.c ---- */
+
 /* The totals of a vCPU, or of a VM's sum, in ns. */
 struct account_totals {
 	uint64_t l1, l2, l0, halted, outside;

@@ -8,7 +8,7 @@ LIBS_client	:= $(shell $(PKG_CONFIG) --libs libsystemd json-c smartcols ncursesw
 # Without main(), for the unit tests too.
 CLIENT_PARTS	:= $(addprefix $(B)/client/,args.o bus.o vm.o find.o render.o table.o text.o terminal.o colour.o json.o \
 			statistics.o agent.o domain-config.o change.o profile.o html.o profile-html.o diagnose.o top.o progress.o hint.o \
-			account.o account-html.o cause.o)
+			account.o account-text.o account-html.o cause.o)
 CLIENT_OBJS	:= $(CLIENT_PARTS) $(addprefix $(B)/client/,nvmxctl.o help.o pager.o file.o \
 			verb-list.o verb-show.o verb-set.o verb-reset.o verb-reload.o verb-fields.o \
 			verb-stats.o verb-account.o verb-profile.o verb-diagnose.o cause-diagnose.o \

@@ -16,6 +16,9 @@
 #define TRANSITIONS_SHARE	0.25
 /* All vCPUs are halted but for less than this: idle. */
 #define IDLE_SHARE		0.02
+/* User space has the vCPUs for more than this, and does not give them back: they are stopped. */
+#define STOPPED_SHARE		0.98
+#define STOPPED_PER_SECOND	2
 /* L0 takes less than this, and nothing is a cause: cheap. */
 #define CHEAP_SHARE		0.10
 
@@ -285,6 +288,19 @@ static bool is_nested(const struct account_vcpu *v)
 	return false;
 }
 
+/* What has the vCPUs does not run them; QEMU that is busy with exits gives them back all the time. */
+static bool is_stopped(const struct account_vcpu *v, uint64_t busy)
+{
+	uint64_t ns = 0, count = 0;
+
+	for (size_t i = 0; i < v->n_lines; i++)
+		if (is_user(&v->lines[i])) {
+			ns += v->lines[i].ns;
+			count += v->lines[i].count;
+		}
+	return ns > STOPPED_SHARE * busy && count < STOPPED_PER_SECOND * (v->ns / 1e9);
+}
+
 static void say(struct json_object *o, const char *verdict, const char *text)
 {
 	json_add_text(o, "verdict", verdict);
@@ -305,6 +321,10 @@ struct json_object *cause_find(const struct account_vcpu *v, const struct cause_
 	json_object_object_add(o, "causes", causes);
 	if (busy < IDLE_SHARE * v->ns || !busy) {
 		say(o, "idle", "Idle: it was halted nearly all the time. Look while it has work to do.");
+		return o;
+	}
+	if (is_stopped(v, busy)) {
+		say(o, "stopped", "Stopped: its vCPUs were not run, as of a VM that is paused, or whose QEMU waits for something.");
 		return o;
 	}
 	if (!add_findings(causes, v, host, busy)) {

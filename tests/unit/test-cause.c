@@ -64,6 +64,9 @@ static const struct example {
 	{ "cheap",		LINES(IN(L2, 5), OUTSIDE(PREEMPTED, .4)) },
 	{ "cpuid",		LINES(EXIT(L2, 10, L1, 1)) },
 	{ "user-space",		LINES(OUTSIDE(USER, 3)) },
+	/* A VM that is paused. */
+	{ "stopped",		LINES(OUTSIDE(USER, 10)) },
+	{ "user-space",		LINES({ .kind = ACCOUNT_OUTSIDE, .why = ACCOUNT_USER, .count = 1000, .ns = S(9.9) }) },
 	{ "transitions",	LINES(IN(L2, 1), EXIT(L1, VMRESUME, L2, 2), EXIT(L2, 18, L1, 1)) },
 	{ "nothing-leads",	LINES(IN(L2, 1), EXIT(L1, VMRESUME, L2, 1), EXIT(L2, 18, L1, 1)) },
 };

@@ -9,7 +9,7 @@ GUEST_B		:= $(B)/machine/guest
 GUEST_TESTS	:= l1-self vmx-classes vmx-truth vmx-any-field vmx-isolation vmx-switch vmx-cost \
 		   vm-lifecycle nvmx-ioctl nvmx-executable nvmx-fields nvmx-inert vmx-move nvmx-under \
 		   nvmx-records nvmx-window nvmx-trace nvmx-costs nvmx-harm vmx-vcpus vmx-odd vmx-32bit vmx-diff \
-		   nvmx-fuzz nvmx-nomem vm-account
+		   nvmx-fuzz nvmx-nomem vm-account vm-causes
 GUEST_PROGRAMS	:= $(GUEST_TESTS:%=$(GUEST_B)/%)
 GUEST_LIB	:= $(patsubst %,$(GUEST_B)/%.o,vm dev window records mem quiet tap l1-image)
 
@@ -54,7 +54,9 @@ $(GUEST_B)/nvmx-under: $(GUEST_B)/shipped.o $(POLICY_LIB)
 $(GUEST_B)/nvmx-under: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs json-c)
 $(GUEST_B)/vmx-diff: $(GUEST_B)/diff-vm.o
 $(GUEST_B)/vm-account: $(B)/daemon/account/look.o $(POLICY_LIB)
-$(GUEST_B)/vm-account: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs libbpf json-c)
+$(GUEST_B)/vm-causes: $(addprefix $(B)/client/,cause.o account-text.o json.o) $(B)/daemon/account/look.o $(POLICY_LIB)
+$(GUEST_B)/vm-causes.o: CFLAGS_tests += $(shell $(PKG_CONFIG) --cflags json-c)
+$(GUEST_B)/vm-account $(GUEST_B)/vm-causes: GUEST_LIBS := $(shell $(PKG_CONFIG) --static --libs libbpf json-c)
 
 $(GUEST_PROGRAMS): $(GUEST_B)/%: $(GUEST_B)/%.o $(GUEST_LIB)
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ $(GUEST_LIBS)

@@ -7,4 +7,9 @@
 load_stock_modules enable_shadow_vmcs=0; ok "the distribution's modules load"
 run /tests/vm-account
 unload_modules; ok "and unload"
+
+# What it comes to, where KVM shadows.
+load_stock_modules; ok "they load again"
+run /tests/vm-causes
+unload_modules; ok "and unload again"
 done_testing
