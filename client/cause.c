@@ -215,16 +215,37 @@ static const char *way_of(const struct rule *rule, const struct cause_host *host
 	return rule->way;
 }
 
-/* NULL without memory. */
-static struct json_object *finding(const struct rule *rule, const struct cause_host *host, uint64_t ns, uint64_t count,
-				   uint64_t busy, double seconds)
+/* What L2 exits to L1 for most, which is where to begin; "" if it does not.  NULL without memory. */
+static char *most_reflected(const struct account_vcpu *v)
 {
-	_cleanup_free_ char *text = NULL;
+	const struct account_line *most = NULL;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < v->n_lines; i++) {
+		const struct account_line *l = &v->lines[i];
+
+		if (l->kind != ACCOUNT_EXIT || l->level != ACCOUNT_L2 || l->to != ACCOUNT_L1)
+			continue;
+		all += l->count;
+		if (!most || l->count > most->count)
+			most = l;
+	}
+	if (!all)
+		return strdup("");
+	return format(" Of L2's exits to L1 %.0f %% are %s.", 100.0 * most->count / all,
+		      account_reason_name(most->reason) ?: "of a kind that has no name here");
+}
+
+/* NULL without memory. */
+static struct json_object *finding(const struct rule *rule, const struct cause_host *host, const struct account_vcpu *v,
+				   uint64_t ns, uint64_t count, uint64_t busy)
+{
+	_cleanup_free_ char *text = NULL, *more = rule->is == is_transition ? most_reflected(v) : strdup("");
 	struct json_object *o = json_object_new_object();
 
-	text = format("%s: %.0f %% of the time that it is not halted, %.0f times a second, %.1f us each.", rule->text,
-		      100.0 * ns / busy, count / seconds, ns / 1e3 / (count ?: 1));
-	if (!o || !text) {
+	text = format("%s: %.0f %% of the time that it is not halted, %.0f times a second, %.1f us each.%s", rule->text,
+		      100.0 * ns / busy, count / (v->ns / 1e9), ns / 1e3 / (count ?: 1), more ?: "");
+	if (!o || !text || !more) {
 		json_object_put(o);
 		return NULL;
 	}
@@ -269,7 +290,7 @@ static bool add_findings(struct json_object *causes, const struct account_vcpu *
 			}
 		if (ns < (rules[i].share ?: CAUSE_SHARE) * busy)
 			continue;
-		o = finding(&rules[i], host, ns, count, busy, v->ns / 1e9);
+		o = finding(&rules[i], host, v, ns, count, busy);
 		if (!o || json_object_array_add(causes, o) < 0) {
 			json_object_put(o);
 			return false;

@@ -126,11 +126,29 @@ static void test_order(void **state)
 	account_vcpu_clear(&v);
 }
 
+/* What to begin with. */
+static void test_reflected(void **state)
+{
+	const struct example e = { .lines = LINES(IN(L2, 1), EXIT(L1, VMRESUME, L2, 3), EXIT(L2, 30, L1, .1), EXIT(L2, 18, L1, .1),
+						  EXIT(L2, 30, L1, .1), EXIT(L2, 10, L2, .1)) };
+	struct account_vcpu v;
+	struct json_object *o;
+
+	make(&e, &v);
+	v.lines[2].count = 3000;
+	o = cause_find(&v, &(struct cause_host) {});
+	assert_string_equal(json_get_text(o, "verdict"), "transitions");
+	assert_non_null(strstr(json_get_text(o, "text"), "Of L2's exits to L1 60 % are IO_INSTRUCTION."));
+	json_object_put(o);
+	account_vcpu_clear(&v);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_reflected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
