@@ -114,10 +114,10 @@ struct {
 	__type(value, struct slot);
 } slots SEC(".maps");
 
-/* By the address of the vCPU. */
+/* By the address of the vCPU; of those that have no slot any more a number beyond the last. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SLOTS_MAX);
+	__uint(max_entries, VCPUS_MAX);
 	__type(key, u64);
 	__type(value, u32);
 } slot_of_vcpu SEC(".maps");
@@ -209,17 +209,22 @@ static __noinline u32 slot_new(struct kvm_vcpu *vcpu, u64 now)
 	struct slot *s;
 	u32 n;
 
+	/* A vCPU is counted once, also where there is no room: its number is kept, or it has none. */
 	n = __sync_fetch_and_add(&nr_slots, 1);
+	if (bpf_map_update_elem(&slot_of_vcpu, &key, &n, BPF_ANY)) {
+		if (n >= SLOTS_MAX)
+			__sync_fetch_and_sub(&nr_slots, 1);
+		return SLOTS_MAX;
+	}
 	s = bpf_map_lookup_elem(&slots, &n);
 	if (!s)
-		return SLOTS_MAX;
+		return n;
 	s->vcpu = key;
 	s->vm = vm_of(vcpu);
 	s->index = BPF_CORE_READ(vcpu, vcpu_id);
 	s->pid = bpf_get_current_pid_tgid() >> 32;
 	s->started = BPF_CORE_READ(task, group_leader, start_boottime);
 	s->first = s->last = now;
-	bpf_map_update_elem(&slot_of_vcpu, &key, &n, BPF_ANY);
 	return n;
 }
 

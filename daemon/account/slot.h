@@ -11,6 +11,8 @@
 
 /* vCPUs that one look can tell apart; those that come later are counted, not looked at. */
 #define SLOTS_MAX	4096
+/* Those that are at least counted. */
+#define VCPUS_MAX	(4 * SLOTS_MAX)
 
 /*
  * MSRs and ports of a vCPU that are told, by level and direction; what is beyond is in the reason's
