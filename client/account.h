@@ -7,6 +7,7 @@
 
 #include "client/nvmxctl.h"
 #include "policy/account.h"
+#include "policy/bus.h"
 
 /* Looks for usec; *ret is what happened meanwhile.  Connects, if that has not been done. */
 int account_measure(struct client *c, uint64_t usec, struct account *ret);
@@ -34,9 +35,5 @@ char *account_line_text(const struct account_line *line);
 
 /* A page; host is its name, "" if that is not known.  NULL without memory. */
 char *account_html(const struct account *a, const char *host);
-
-#define ACCOUNT_BUS_NAME	"org.nvmx1.Account"
-#define ACCOUNT_BUS_PATH	"/org/nvmx1/account"
-#define ACCOUNT_INTERFACE	"org.nvmx1.Account"
 
 #endif /* NVMX_CLIENT_ACCOUNT_H */

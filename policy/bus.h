@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What nvmxd and nvmxctl hold each other to on the bus, besides org.nvmx1.xml.
+ * What nvmxd, nvmx-account and nvmxctl hold each other to on the bus, besides org.nvmx1.xml.
  * Header-only.
  */
 #ifndef NVMX_POLICY_BUS_H
@@ -14,5 +14,10 @@
 
 /* The end of a sentence that refuses what polkit has to allow. */
 #define BUS_WHO_MAY	"root may (sudo, pkexec), and whom a rule in /etc/polkit-1/rules.d allows it"
+
+/* nvmx-account; daemon/account/org.nvmx1.Account.xml */
+#define ACCOUNT_BUS_NAME	"org.nvmx1.Account"
+#define ACCOUNT_BUS_PATH	"/org/nvmx1/account"
+#define ACCOUNT_INTERFACE	"org.nvmx1.Account"
 
 #endif /* NVMX_POLICY_BUS_H */

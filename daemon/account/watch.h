@@ -11,9 +11,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#define ACCOUNT_BUS_NAME	"org.nvmx1.Account"
-#define ACCOUNT_BUS_PATH	"/org/nvmx1/account"
-#define ACCOUNT_INTERFACE	"org.nvmx1.Account"
+#include "policy/bus.h"
 
 /* Each costs every vCPU time, so none is without end; Watch() again goes on. */
 #define WATCH_MIN_USEC		UINT64_C(1000)
