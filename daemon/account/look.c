@@ -171,24 +171,26 @@ static int attach(struct look *l, char **ret_error)
 int look_new(struct look **ret, char **ret_error)
 {
 	_cleanup_(look_freep) struct look *l = NULL;
+	_cleanup_free_ char *missing = NULL;
 	void *slots;
 	int r;
 
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	/* The kernel lets a module go under an attached program. */
-	l->kvm = open("/dev/kvm", O_RDONLY | O_CLOEXEC);
+	l->kvm = -EBADF;
 	r = check_btf(ret_error);
 	if (r < 0)
 		return r;
+	/* The kernel lets a module go under an attached program. */
+	l->kvm = open("/dev/kvm", O_RDONLY | O_CLOEXEC);
 	if (l->kvm < 0)
 		return error_set(ret_error, -errno, "/dev/kvm cannot be opened: %s.", strerror(errno));
 	r = load(l, ret_error);
-	if (r == -EOPNOTSUPP && check_fields(NULL) < 0) {
+	/* By name, if that is why. */
+	if (r == -EOPNOTSUPP && check_fields(&missing) < 0 && missing) {
 		free(*ret_error);
-		*ret_error = NULL;
-		return check_fields(ret_error);
+		*ret_error = steal_ptr(missing);
 	}
 	if (r < 0)
 		return r;
